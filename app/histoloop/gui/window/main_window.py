@@ -55,7 +55,7 @@ from histoloop.gui.window.read_only_bar import ReadOnlyBar
 from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
-from histoloop.gui.window.targets import Targets
+from histoloop.gui.window.targets import Targets, known_of
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place
@@ -572,9 +572,7 @@ class MainWindow(QMainWindow):
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
-        there |= {"profile"} if self.viewer.scene is not None and self.viewer.scene.profile is not None else set()
-        scene = self.viewer.scene
-        there |= {"resolution"} if scene is not None and scene.slide.mpp is not None else set()
+        there |= known_of(self.viewer.scene)
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         strokes = painting and self.paint_control.counts is Counts.STROKES
@@ -595,6 +593,7 @@ class MainWindow(QMainWindow):
             reasons["resolution"] = tr(
                 "The resolution of this slide is unknown: enter it with Slides > Set resolution."
             )
+            reasons["brightfield"] = tr("This slide is not brightfield: it has no stains to separate.")
             reasons["profile"] = tr("The file of this slide contains no usable colour profile.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):

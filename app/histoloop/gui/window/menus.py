@@ -35,8 +35,9 @@ def _row(
 ) -> ActionSpec[Targets]:
     """An action; `needs` are words for what must be there.
 
-    They are project, slides, slide (on the screen), resolution (of that slide is known), chosen (a slide in the list),
-    canvases (one with a slide, or two), painting, strokes (alone count), question (in sight), candidate, work;
+    They are project, slides, slide (on the screen), resolution (of that slide is known), brightfield (that slide is),
+    chosen (a slide in the list), canvases (one with a slide, or two), painting, strokes (alone count), question (in
+    sight), candidate, work;
     classes_changed, since the project was made; trained, the model in use; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
@@ -194,7 +195,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("appearance", mark("&Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
              needs="slide", tip=mark("Change the picture on the screen. Models always read the pixels as they are.")),
-        _row("next_stain", mark("Next &stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
+        _row("next_stain", mark("Next &stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X",
+             needs="slide brightfield",
              tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
         _row("reset_appearance", mark("&Picture as the slide is"), lambda on: on.looks.reset_appearance(),
              needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
