@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PySide6.QtCore import Qt
 from scipy import ndimage
 
 from histoloop.gui.tour.driver import TourError
@@ -25,6 +26,8 @@ def list_the_annotations(tour: Tour) -> None:
     view = window.annotations_panel.list
     tour.wait(lambda: view.model().rowCount() > 1, "the list of annotations")
     view.setCurrentIndex(view.model().index(1, 0))
+    picture = Qt.ItemDataRole.DecorationRole
+    tour.wait(lambda: not view.model().index(1, 0).data(picture).hasAlphaChannel(), "the pictures of the annotations")
     tour.settle()
     tour.picture("annotations", "All annotations: to go to, reopen or delete")
 
