@@ -26,8 +26,11 @@ def list_the_annotations(tour: Tour) -> None:
     view = window.annotations_panel.list
     tour.wait(lambda: view.model().rowCount() > 1, "the list of annotations")
     view.setCurrentIndex(view.model().index(1, 0))
+    lowest = view.indexAt(view.viewport().rect().bottomLeft()).row() % view.model().rowCount()  # -1 below all of them
     picture = Qt.ItemDataRole.DecorationRole
-    tour.wait(lambda: not view.model().index(1, 0).data(picture).hasAlphaChannel(), "the pictures of the annotations")
+    tour.wait(
+        lambda: not view.model().index(lowest, 0).data(picture).hasAlphaChannel(), "the pictures of the annotations"
+    )
     tour.settle()
     tour.picture("annotations", "All annotations: to go to, reopen or delete")
 
