@@ -57,7 +57,13 @@ class MapInputs(Inputs):
 
 
 def project_inputs(
-    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], *, device: str, seed: int
+    project: Project,
+    strategy: Strategy,
+    candidates: Sequence[CandidateRegion],
+    *,
+    device: str,
+    seed: int,
+    settings: ScoringSettings | None = None,
 ) -> MapInputs | NetworkInputs:
     """What a strategy needs of a project's candidates.
 
@@ -77,7 +83,7 @@ def project_inputs(
         [reader.candidate(candidate) for candidate in candidates],
         annotated=annotated,
         networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
-        settings=ScoringSettings(passes=PASSES),
+        settings=settings or ScoringSettings(passes=PASSES),
         seed=seed,
         sizes=[one.region.area * (one.slide.mpp or 0.5) ** 2 for one in candidates],
     )
