@@ -61,6 +61,7 @@ class ExportDialog(QDialog):
         self.slides = QListWidget()
         self.slides.setAccessibleName(tr("Slides"))
         self.slides.setFixedHeight(LIST_PX)
+        self.slides.setSpacing(2)
         several = len(chosen) > 1
         for slide in slides:
             item = QListWidgetItem(visible_name(slide.name))

@@ -559,19 +559,17 @@ class MainWindow(QMainWindow):
 
     def _update_actions(self) -> None:
         """Enable what can be done now. This runs with every stroke: it asks the project nothing."""
-        there = set()
+        there = {"slide"} if self.opener.current is not None else set()
         painting = self.viewer.annotating is not None
         jobs = self.session.jobs.unfinished
         at_work = {job.place for job in jobs}
         if self.session.project is not None:
-            slides = self.slides_panel.total > 0
-            there |= {"project"} | ({"slides"} if slides else set())
+            there |= {"project", "slides"} if self.slides_panel.total else {"project"}
             if Place.TRAINING not in at_work:
                 there |= {"annotated"} if self.loop_control.can_train else set()
                 there |= {"candidate"} if self.loop_control.can_decide else set()
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
-        there |= {"slide"} if self.opener.current is not None else set()
         there |= known_of(self.viewer.scene)
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
@@ -582,12 +580,14 @@ class MainWindow(QMainWindow):
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
         there |= {"trained"} if self.loop_control.is_trained else set()
+        there |= {"seen"} if not self.second_reader.is_blinded else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
             "trained": tr("No model has been trained yet: paint something, then retrain."),
+            "seen": tr("Masks are hidden while you read blinded."),
         }
         if "slide" in there:
             reasons["resolution"] = tr(

@@ -37,8 +37,8 @@ def _row(
 
     They are project, slides, slide (on the screen), resolution (of that slide is known), brightfield (that slide is),
     chosen (a slide in the list), canvases (one with a slide, or two), painting, strokes (alone count), question (in
-    sight), candidate, work;
-    classes_changed, since the project was made; trained, the model in use; writable, where the project can be changed.
+    sight), candidate, work; classes_changed, since the project was made; trained, the model in use; seen, its masks,
+    which no blinded reader does; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -281,7 +281,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting", icon="outline-points", group="tool",
              tip=mark("Click an area, then drag the points of its outline, add or delete some")),
         _row("tool_copy", mark("Copy &the prediction"), lambda on: on.viewer.set_tool("copy"), keys="J",
-             needs="painting trained", icon="lasso", group="tool",
+             needs="painting trained seen", icon="lasso", group="tool",
              tip=mark("Draw around a place: inside, the mask becomes what the model predicts")),
         SEPARATOR,
         _row("brush_smaller", mark("Smalle&r brush"), lambda on: on.annotation.brush_size.step(larger=False), keys="[",
@@ -338,7 +338,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         _row("save_without_mask", mark("Save label a&nd size"), lambda on: on.painting.finish(with_mask=False),
              keys="Shift+Return", needs="painting assessed",
              tip=mark("Save the label and size of the region without a mask: what is painted is not used")),
-        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A", needs="painting trained",
+        _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A",
+             needs="painting trained seen",
              tip=mark("The model's mask is right: save it unchanged")),
         _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question writable", icon="skip",
              tip=mark("Leave this one out; it will not be asked again")),
