@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from histoloop.gui.kit.widgets import Fold, button, plain_tip, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.verdict import crossed_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,8 @@ def in_full(model: PastModel) -> str:
                 new=model.dice,
             )
         )
+    if model.crossed is not None:
+        lines.append(crossed_in_words(model.crossed))
     if model.recipe:
         lines.append(tr("Recipe: {recipe}", recipe=visible_name(model.recipe)))
     return "\n".join(lines)

@@ -566,9 +566,7 @@ class MainWindow(QMainWindow):
         if self.session.project is not None:
             slides = self.slides_panel.total > 0
             there |= {"project"} | ({"slides"} if slides else set())
-            if Place.TRAINING not in at_work:
-                there |= {"annotated"} if self.loop_control.can_train else set()
-                there |= {"candidate"} if self.loop_control.can_decide else set()
+            there |= self.loop_control.can_now(jobs)
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
         there |= {"slide"} if self.opener.current is not None else set()
