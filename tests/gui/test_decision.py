@@ -16,11 +16,14 @@ from histoloop.annotations.records import rgb
 from histoloop.geometry import Region
 from histoloop.gui.canvas.composing import OverlayStyle, overlay_of
 from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
+from histoloop.gui.panels.rounds_list import RoundsList
 from histoloop.gui.window import menus
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter
+from histoloop.store.records import ModelStatus
 from histoloop.workflows import annotate
+from histoloop.workflows.contents.history import PastModel
 from histoloop.workflows.contents.rounds import CandidateModel, ClassFigure
 
 if TYPE_CHECKING:
@@ -263,3 +266,29 @@ def test_every_round_is_there_after_a_restart_and_any_of_them_can_be_used_again(
     assert opened.overlay_panel.chooser.model.currentText() == "Round 1 (in use)"
     opened.session.use_again(base)
     assert "in use" in lines(opened)[1]
+
+
+def test_a_round_is_seen_whole_whoever_made_it_and_however_narrow_the_list_is(qtbot) -> None:
+    rounds = RoundsList()
+    qtbot.addWidget(rounds)
+    made = PastModel(
+        2,
+        12,
+        ModelStatus.KEPT,
+        "2026-11-29T20:00:00+00:00",
+        person="Dr. Annegret Freifrau von Hohenzollern-Sigmaringen, Institute of Pathology",
+        recipe="retrain-quick",
+        dice=0.8,
+    )
+    rounds.show_models([made])
+    rounds.resize(240, 400)
+    rounds.show()
+    QTest.mouseClick(rounds.fold.head, LEFT)
+    qtbot.waitUntil(rounds.list.isVisible, timeout=10_000)
+    item = rounds.list.item(0)
+    assert item.text().endswith("retrain-quick")
+    metrics = rounds.list.fontMetrics()
+    room = rounds.list.visualItemRect(item)
+    words = metrics.boundingRect(room, Qt.TextFlag.TextWordWrap, item.text())
+    assert words.height() <= room.height() <= rounds.list.viewport().height()
+    assert room.height() > 4 * metrics.lineSpacing()
