@@ -250,7 +250,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="retrain", tip=mark("Train on all annotations, in the background")),
         _switch("learn_live", mark("&Learn while I paint"), lambda on, checked: on.preferences.set_learn_live(checked),
                 tip=LEARN_LIVE_TIP),
-        _row("cross_validate", mark("Measure by cro&ss-validation"), lambda on: cross_validate(on.session),
+        _row("cross_validate", mark("Measure by &cross-validation"), lambda on: cross_validate(on.session),
              needs="candidate writable crossable",
              tip=mark("Measure on all painted regions, each in turn left out; takes some minutes, in the background")),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
