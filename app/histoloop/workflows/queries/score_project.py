@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PASSES = 20
 
-READ, DECODED = 0.03, 0.04
+READ, DECODED = 0.03, 0.08
 """What reading kept features, and a pass of the decoder, take beside a pass of the classifier (the shipped model on a
 processor)."""
 """Of Monte-Carlo dropout; the paper has 50, which a clinician without a GPU would have to wait for."""
