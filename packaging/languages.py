@@ -7,6 +7,7 @@ or an editor), and `make languages` once more.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,10 @@ from babel.messages.pofile import read_po, write_po
 import histoloop
 from histoloop.language import ENGLISH, LANGUAGES
 from histoloop.store.files import write_beside
+
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+SET_APART = {"fr": re.compile(r"(?<=\S)\s(?=[:;!?»])|(?<=«)\s")}
+"""Spaces before signs and inside quotation marks of a language that sets them apart, narrow, where no line ends."""
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, FOLDER = ROOT / "app" / "histoloop", ROOT / "resources" / "languages"
@@ -78,6 +83,9 @@ def updated(path: Path, found: Catalog, code: str) -> Catalog:
     begun = catalogue.creation_date
     catalogue.update(found, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
+    for message in catalogue:
+        said = tuple(spaced(text, code) for text in texts_of(message))
+        message.string = said[0] if isinstance(message.id, str) else said
     catalogue.creation_date = catalogue.revision_date = begun
     catalogue.project, catalogue.version = found.project, found.version
     catalogue.header_comment = f"# The texts of HistoLoop in {catalogue.locale.english_name}."
@@ -97,6 +105,11 @@ def compiled(catalogue: Catalog) -> bytes:
     file = BytesIO()
     write_mo(file, catalogue)
     return file.getvalue()
+
+
+def spaced(text: str, code: str) -> str:
+    """A text with the spaces of its language, whatever spaces were typed."""
+    return SET_APART[code].sub(NARROW, text) if code in SET_APART else text
 
 
 def texts_of(message: Message) -> tuple[str, ...]:

@@ -110,8 +110,8 @@ def _check_usage(options: argparse.Namespace, *, is_of_data_set: bool) -> None:
         wrong.append("--consistency")
     if wrong:
         raise WrongUsageError(
-            f"{', '.join(wrong)}: only with a PROJECT that learns from masks.",
-            advice="Recipes have [segment.consistency].",
+            f"{', '.join(wrong)}: only with a PROJECT that learns from masks (--consistency: from labels too).",
+            advice="Recipes have [segment.consistency] and [classify.consistency].",
         )
     if options.project is None and (options.keep or options.roll_back):
         raise WrongUsageError("--keep and --roll-back go with a PROJECT.", advice="Name one, or leave them out.")

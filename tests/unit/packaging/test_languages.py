@@ -149,6 +149,31 @@ def _percents(text: str) -> list[int]:
     return [found.end() - 1 for found in re.finditer(r"[0-9}]\s?%(?!})", text)]
 
 
+@pytest.mark.parametrize(
+    ("code", "typed", "set_in"),
+    [
+        (
+            "fr",
+            "Plus : « {name} » ; continuer ?",
+            "Plus\u202f: «\u202f{name}\u202f»\u202f; continuer\u202f?",
+        ),
+        ("fr", "À {time:%H:%M}, https://histoloop.org", "À {time:%H:%M}, https://histoloop.org"),
+        ("de", "Mehr: „{name}“ ist offen; weiter?", "Mehr: „{name}“ ist offen; weiter?"),
+    ],
+)
+def test_spaces_before_signs_are_narrow_in_french_whatever_was_typed(code: str, typed: str, set_in: str) -> None:
+    assert languages.spaced(typed, code) == set_in
+
+
+def test_no_line_of_a_french_text_ends_before_a_sign_that_stands_apart(catalogue: Catalog) -> None:
+    def wrong(_english: str, text: str) -> bool:
+        return re.search("[ \u00a0][:;!?»]|«[ \u00a0]", text) is not None
+
+    if catalogue.locale_identifier == "fr":
+        assert where(catalogue, wrong) == []
+        assert where(catalogue, lambda _english, text: re.search(r"\w[;?»]|«\w", text) is not None) == []
+
+
 def test_a_translation_begins_and_ends_like_the_english(catalogue: Catalog) -> None:
     def edges(text: str) -> tuple[bool, bool, str]:
         ending = text.rstrip()[-1:]

@@ -177,7 +177,7 @@ class MaskChooser(QWidget):
         self.label.setEnabled(bool(labels))
         # Across, nothing comes and goes: two canvases beside each other stay equally high.
         self.label.setVisible(bool(labels) or self._across)
-        self._label_title.setVisible(bool(labels))
+        self._label_title.setVisible(bool(labels) and not self._across)
         with QSignalBlocker(self.threshold):
             self.threshold.setValue(round(choice.threshold * 100))
         self.figure.setText(tr("{threshold:.2f}", threshold=choice.threshold))

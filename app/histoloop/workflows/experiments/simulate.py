@@ -86,13 +86,14 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         pool=240,
         test=240,
     ),
-    # label-prop section 4 and Tab. 5; flips and turns are views of kept features
+    # label-prop section 4 and Tab. 5; flips, and turns beside them, are views of kept features
     "paper": SimulationSettings(
         SessionSettings(
             rounds=25,
             first_per_class=4,
             per_class=1,
             decoder_channels=(96, 64, 48, 32, 16),
+            score=ScoringSettings(vaal=PAPER_VAAL),
             learn=CachedSettings(
                 loop=LoopSettings(
                     epochs=1000,
@@ -108,6 +109,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
                 steps_per_epoch=0,
                 crop_px=416,
                 views=8,
+                stain=0.0,
                 consistency=ConsistencySettings(weight=0.05, recency=0.0, outputs="logit"),  # tod Tab. VIII
             ),
         ),
@@ -121,15 +123,15 @@ def adjusted(
     passes: int | None = None,
     neighbours: int | None = None,
     pseudo_weight: float | None = None,
-    paper_vaal: bool = False,
+    vaal: Preset | None = None,
 ) -> SimulationSettings:
     """Settings with other numbers for a strategy, where they are given: see `SessionSettings` and `ScoringSettings`."""
     session = settings.session
     score = session.score
     if passes is not None:
         score = dataclasses.replace(score, passes=passes)
-    if paper_vaal:
-        score = dataclasses.replace(score, vaal=PAPER_VAAL)
+    if vaal is not None:
+        score = dataclasses.replace(score, vaal=PRESETS[vaal].session.score.vaal)
     learn = session.learn
     if pseudo_weight is not None:
         learn = dataclasses.replace(learn, pseudo_weight=pseudo_weight)

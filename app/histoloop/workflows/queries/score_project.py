@@ -61,7 +61,13 @@ class MapInputs(Inputs):
 
 
 def project_inputs(
-    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], *, device: str, seed: int
+    project: Project,
+    strategy: Strategy,
+    candidates: Sequence[CandidateRegion],
+    *,
+    device: str,
+    seed: int,
+    settings: ScoringSettings | None = None,
 ) -> MapInputs | NetworkInputs:
     """What a strategy needs of a project's candidates.
 
@@ -82,7 +88,7 @@ def project_inputs(
         regions,
         annotated=annotated,
         networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
-        settings=ScoringSettings(passes=PASSES),
+        settings=settings or ScoringSettings(passes=PASSES),
         seed=seed,
         sizes=[_work_of(reader, region, strategy) for region in regions],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -378,6 +379,26 @@ def test_pseudo_labelled_regions_stay_over_the_rounds_until_they_are_annotated(
         (one.slide_id, one.region) for one in everything if one.slide_id != slides[1]
     }
     assert {one.nearest for one in left} == {one.nearest for one in everything}
+
+
+def test_each_round_takes_in_from_the_same_pool_whatever_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = []
+
+    def regions(_project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Any]]:
+        pools.append((count, seed))
+        yield from ()
+        return []
+
+    monkeypatch.setattr(unlabelled, "unlabelled_regions", regions)
+    monkeypatch.setattr(unlabelled, "earlier_pool", lambda _project: [])
+    annotated = MagicMock(whole=True, class_name="benign", colours=lambda: np.ones((3, 256)) / 256)
+    for number in (1, 2):
+        project = MagicMock()
+        project.rounds.next_number.return_value = number
+        how = HowToLearn(propagation=True)
+        found = finish(unlabelled.find_unlabelled(project, how, MagicMock(), [annotated], seed=number))
+        assert list(found.pseudo) == []
+    assert pools == [(1000, 0), (1000, 0)]
 
 
 def test_regions_of_a_class_without_an_annotation_get_no_pseudo_masks(start: Callable[..., Project]) -> None:
