@@ -565,9 +565,7 @@ class MainWindow(QMainWindow):
         at_work = {job.place for job in jobs}
         if self.session.project is not None:
             there |= {"project", "slides"} if self.slides_panel.total else {"project"}
-            if Place.TRAINING not in at_work:
-                there |= {"annotated"} if self.loop_control.can_train else set()
-                there |= {"candidate"} if self.loop_control.can_decide else set()
+            there |= self.loop_control.can_now(jobs)
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
         there |= known_of(self.viewer.scene)

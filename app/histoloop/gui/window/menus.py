@@ -10,6 +10,7 @@ from histoloop.gui.kit.actions import SEPARATOR, ActionSpec, SubmenuSpec, action
 from histoloop.gui.kit.key_presets import NAPARI, QUPATH
 from histoloop.gui.kit.translation import SYSTEM
 from histoloop.gui.panels.live_switch import LEARN_LIVE_TIP
+from histoloop.gui.work.crossing import cross_validate
 from histoloop.language import LANGUAGES, mark
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              icon="retrain", tip=mark("Train on all annotations, in the background")),
         _switch("learn_live", mark("&Learn while I paint"), lambda on, checked: on.preferences.set_learn_live(checked),
                 tip=LEARN_LIVE_TIP),
+        _row("cross_validate", mark("Measure by &cross-validation"), lambda on: cross_validate(on.session),
+             needs="candidate writable crossable",
+             tip=mark("Measure on all painted regions, each in turn left out; takes some minutes, in the background")),
         _row("keep", mark("&Keep the new model"), lambda on: on.session.keep(), keys="Ctrl+Shift+K",
              needs="candidate writable",
              icon="check"),

@@ -213,3 +213,18 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
 def test_regions_of_an_odd_size_are_refused(side: int, start: Callable[[str], Project]) -> None:
     with pytest.raises(ValueError, match="128 to 1024"):
         questions(ask(start("hybrid"), strategy="random", count=2, region_map_px=side))
+
+
+def test_regions_asked_about_again_are_said_to_be_less_work(start: Callable[[str], Project]) -> None:
+    project = start("hybrid")
+    steps: list[list[float]] = []
+    for _time in range(2):
+        totals: list[float] = []
+        finish(
+            ask(project, strategy="mc-dropout", count=2, device="cpu"),
+            lambda step, totals=totals: totals.append(step.total) if step.stage == "Comparing regions" else None,
+        )
+        steps.append(totals)
+    first, again = (set(totals) for totals in steps)
+    assert len(first) == len(again) == 1
+    assert max(again) < max(first)
