@@ -93,7 +93,7 @@ def test_a_finished_region_brings_live_masks_into_view_and_the_next_region_begin
     qtbot.waitUntil(lambda: window.session.active is not None and window.session.active.record.region == region)
     assert window.session.active.record.model_hash == LIVE_ORIGIN
     shown = view_classes(window.session.live.map, region, size=(400, 300), threshold=0.5).mask
-    assert np.array_equal(window.session.active.mask, shown)
+    assert np.array_equal(window.session.active.painted.mask, shown)
     assert np.array_equal(window.session.active.predicted, shown)
     shot(window, "live-draft")
 

@@ -75,7 +75,7 @@ def test_a_second_reader_is_blinded_compared_and_chosen(opened: MainWindow, firs
     name_oneself(opened, "Bo")
     press(opened, Qt.Key.Key_N, SHIFT)
     qtbot.waitUntil(lambda: session.active is not None and opened.viewer.annotating == REGION, timeout=60_000)
-    assert not session.active.mask.any()
+    assert not session.active.painted.mask.any()
     assert not session.active.predicted.any()
     style = opened.viewer.overlay_style
     assert (style.masks, style.heatmap, style.hatched) == (False, False, False)
