@@ -48,7 +48,7 @@ def outside(panel: QWidget, dock: QWidget) -> list[str]:
 
 def test_tools_stay_in_their_panels_while_looking_and_painting(named: MainWindow, qtbot) -> None:
     assert len(UID) > 140
-    widths = [dock.width() for dock in named.docks]
+    widths = [dock.width() for dock in named.docks.all]
     assert max(widths) < 420
     for painting in (False, True):
         if painting:
@@ -58,8 +58,8 @@ def test_tools_stay_in_their_panels_while_looking_and_painting(named: MainWindow
         for tab in (named.work.currentWidget(), named.work.annotations):
             named.work.setCurrentWidget(tab)
             qtbot.wait(50)
-            for dock in named.docks:
+            for dock in named.docks.all:
                 assert outside(dock.widget(), dock) == [], dock.objectName()
-        assert [dock.width() for dock in named.docks] == widths
+        assert [dock.width() for dock in named.docks.all] == widths
         if SHOTS:
             named.grab().save(f"{SHOTS}/long_{painting}.png")

@@ -273,15 +273,15 @@ def test_panels_are_as_large_as_they_were_in_the_session_before(
 ) -> None:
     from histoloop.gui.window.main_window import MainWindow
 
-    opened.resizeDocks([opened.docks[0], opened.docks[1]], [360, 448], Qt.Orientation.Vertical)
+    opened.resizeDocks([opened.docks.all[0], opened.docks.all[1]], [360, 448], Qt.Orientation.Vertical)
     qtbot.wait(50)
-    before = [(dock.width(), dock.height()) for dock in opened.docks]
+    before = [(dock.width(), dock.height()) for dock in opened.docks.all]
     opened.close()
     again = MainWindow(Settings(tmp_path / "settings.ini"))
     again.show()
     qtbot.waitExposed(again)
     assert again.session.open_project(project_folder)
-    qtbot.waitUntil(lambda: [(dock.width(), dock.height()) for dock in again.docks] == before, timeout=10_000)
+    qtbot.waitUntil(lambda: [(dock.width(), dock.height()) for dock in again.docks.all] == before, timeout=10_000)
     delete_window(again)
 
 

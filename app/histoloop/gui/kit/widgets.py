@@ -318,7 +318,7 @@ def line() -> QFrame:
     return made
 
 
-class _UpAndDown(QScrollArea):
+class UpAndDown(QScrollArea):
     """Scrolls up and down, and sideways where what is in it wants more than `WIDEST_PX`."""
 
     def minimumSizeHint(self) -> QSize:
@@ -336,7 +336,7 @@ class _UpAndDown(QScrollArea):
 
 def scrolling(widget: QWidget) -> QScrollArea:
     """A panel that scrolls when the window is low, and is as wide as what is in it, where that is not very wide."""
-    made = _UpAndDown()
+    made = UpAndDown()
     made.setWidgetResizable(True)
     made.setWidget(widget)
     return made

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LINES = 4
 SHOWN_MS = 60
+LOWEST_PX = 96
+"""One annotation is always seen, whatever else the panel shows."""
 
 
 class AnnotationsPanel(Panel):
@@ -266,7 +268,7 @@ class _List(QListView):
         return QSize(240, 240)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, 160)
+        return QSize(0, LOWEST_PX)
 
 
 def _refill(box: QComboBox, everything: str, entries: Sequence[tuple[str, object]]) -> None:

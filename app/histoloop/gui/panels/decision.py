@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_title
 from histoloop.gui.canvas.gained_lost import GAINED, LOST
 from histoloop.gui.kit.widgets import NARROW_CHARACTERS, Panel, action_button, button, label, row, set_role, swatch
+from histoloop.gui.kit.wrapping_check import WrappingCheck
 from histoloop.language import tr, tr_plural
 from histoloop.workflows.contents.verdict import Verdict, crossed_in_words, in_words, rose, verdict_of
 
@@ -56,9 +57,9 @@ class Decision(QWidget):
         self.cross = action_button(actions["cross_validate"], text=tr("Measure by cross-validation"))
         self.similar = button("", tip=tr("Regions used for training with the model's own masks"))
         self.similar.setAccessibleName(tr("Regions used for training with the model's own masks"))
-        self.show_new = QCheckBox(tr("Show the new masks"))
+        self.show_new = WrappingCheck(tr("Show the new masks"))
         self.show_new.setChecked(True)
-        self.changes = QCheckBox(tr("Show what is gained and lost"))
+        self.changes = WrappingCheck(tr("Show what is gained and lost"))
         self.changes.setToolTip(
             tr("Where the new model finds something and the old one does not, and the other way round")
         )

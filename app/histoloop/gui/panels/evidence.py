@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_PX, LEAST_PX = 220, 110
+LOWEST_PX = 72
+"""In a low window."""
 """Height of the picture, by what room there is."""
 
 
@@ -50,7 +52,7 @@ class _Picture(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(LEAST_PX)
+        self.setMinimumHeight(LOWEST_PX)
         self.setMaximumHeight(MOST_PX)
         self._pixmap = QPixmap()
 

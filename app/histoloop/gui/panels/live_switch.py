@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.gui.kit.widgets import label
+from histoloop.gui.kit.wrapping_check import WrappingCheck
 from histoloop.language import mark, tr
 
 LEARN_LIVE = mark("Learn while I paint")
@@ -20,7 +21,7 @@ class LiveSwitch(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.box = QCheckBox(tr(LEARN_LIVE))
+        self.box = WrappingCheck(tr(LEARN_LIVE))
         self.box.setToolTip(tr(LEARN_LIVE_TIP))
         self.line = label(role="muted", wrap=True)
         self.tell("")

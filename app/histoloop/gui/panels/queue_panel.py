@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from histoloop.acquisition.strategies import reason_of, shows_score
 from histoloop.annotations.class_names import spoken_class
+from histoloop.gui.kit.fitting_scroll import GivingWay
 from histoloop.gui.kit.widgets import (
     MARGIN_PX,
     NarrowBox,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 52
 LIST_PX = 108
+LOWEST_PX = 60
 ALL = mark("All classes")
 OPEN_TIP = mark("Paint this region (double-click does the same)")
 SKIP_TIP = mark("Leave this one out; it will not be asked again")
@@ -75,7 +77,7 @@ class QueuePanel(Panel):
         self.open.clicked.connect(lambda: self._on_opened(self.list.currentItem()))
         self.skip = button(tr("Skip"), tip=tr(SKIP_TIP))
         self.skip.clicked.connect(self._on_skipped)
-        self.column.addWidget(self.options)
+        self.column.addWidget(GivingWay(self.options))
         filters = row(self.slide_filter, self.class_filter, stretch=0)
         filters.setStretch(1, 1)
         self.column.addLayout(filters)
@@ -209,13 +211,13 @@ class QueuePanel(Panel):
 
 
 class _List(QListWidget):
-    """As high as there is room; it asks for little, because the panel scrolls where what is asked for does not fit."""
+    """As high as there is room; in a low window one question is seen at a time."""
 
     def sizeHint(self) -> QSize:
         return QSize(240, LIST_PX)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, LIST_PX)
+        return QSize(0, LOWEST_PX)
 
 
 def _summary(shown: int, total: int, *, is_trained: bool) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.widgets import NarrowBox, label
+from histoloop.gui.kit.wrapping_check import WrappingCheck
 from histoloop.language import mark, tr
 from histoloop.workflows.contents.rounds import STEADY, HowToLearn, LearnFrom, Pace
 
@@ -198,8 +199,8 @@ class TrainingOptions(QWidget):
         return masks, masks or (learn_from in STEADY and learn_from != "masks"), masks
 
 
-def _box(title: str, why: str) -> QCheckBox:
-    box = QCheckBox(tr(title))
+def _box(title: str, why: str) -> WrappingCheck:
+    box = WrappingCheck(tr(title))
     box.setToolTip(f"<p>{tr(why)}</p>")
     return box
 

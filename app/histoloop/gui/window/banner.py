@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy
 
+from histoloop.gui.kit.strip import Strip
 from histoloop.gui.kit.widgets import button, label, set_role, visible_text
 from histoloop.language import tr
 
@@ -17,7 +17,7 @@ MOST_NAMED = 3
 """Files of a report that are named here, at most."""
 
 
-class Banner(QFrame):
+class Banner(Strip):
     """Shows the newest message; a problem stays until it is closed, a notice too.
 
     `list_requested` asks for the whole of a report that is shown in short.
@@ -26,21 +26,13 @@ class Banner(QFrame):
     list_requested = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__()
-        self._report: Report | None = None
         self.text = label(role="notice", wrap=True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        self.list_button = button(tr("Show the list…"))
+        self.list_button, self.close_button = button(tr("Show the list…")), button(tr("Close"))
+        super().__init__(self.text, self.list_button, self.close_button)
+        self._report: Report | None = None
         self.list_button.clicked.connect(lambda: self.list_requested.emit(self._report))
-        self.close_button = button(tr("Close"))
         self.close_button.clicked.connect(self.dismiss)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.addWidget(self.text, 1)
-        for each in (self.list_button, self.close_button):
-            layout.addWidget(each, 0, Qt.AlignmentFlag.AlignTop)
-        self.setVisible(False)
 
     def show_problem(self, message: str, advice: str) -> None:
         """Something did not work: what, and what to do."""
@@ -70,3 +62,4 @@ class Banner(QFrame):
         self.text.setText(visible_text(text))
         set_role(self.text, role)
         self.setVisible(True)
+        self.fit()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from histoloop.gui.panels.job_bar import JobBar
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.panels.training_panel import TrainingPanel
-    from histoloop.gui.window.work_tabs import WorkTabs
+    from histoloop.gui.window.sides.work_tabs import WorkTabs
     from histoloop.gui.work.jobs import Job, JobRunner
     from histoloop.progress import Progress
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, QTimer
 from PySide6.QtWidgets import (
-    QDockWidget,
     QMainWindow,
     QMessageBox,
     QStackedWidget,
@@ -54,9 +53,10 @@ from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.read_only_bar import ReadOnlyBar
 from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.gui.window.readers.second_reader import SecondReader
+from histoloop.gui.window.sides.docks import Docks
+from histoloop.gui.window.sides.work_tabs import WorkTabs
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.window.targets import Targets, known_of
-from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place
 from histoloop.gui.work.project_watch import ProjectWatch
@@ -78,8 +78,6 @@ if TYPE_CHECKING:
 TITLE = "HistoLoop"
 SIZE_PX = (1480, 920)
 TOLD_MS = 8_000
-LAYOUT = 1
-"""Number of the arrangement of the docks: places kept by a version that had another one are forgotten."""
 LEAST_MIDDLE_PX = 220
 """The slide has at least so much width, whatever the lines above it would like: panels beside it fit a small screen."""
 PLACING = ("annotate_here", "annotate_line")
@@ -272,15 +270,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.banner)
         column.addWidget(self.centre, 1)
         self.setCentralWidget(middle)
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        self.docks = [
-            self._dock("slides", tr("Slides"), scrolling(self.slides_panel), left),
-            self._dock("masks", tr("Masks"), scrolling(self.overlay_panel), left),
-            self._dock("work", tr("Work"), self.work, right),
-        ]
-        self.docks[2].setTitleBarWidget(QWidget())  # its tabs say what it is
-        self.resizeDocks([self.docks[0], self.docks[2]], [296, 330], Qt.Orientation.Horizontal)
-        self.resizeDocks([self.docks[0], self.docks[1]], [400, 420], Qt.Orientation.Vertical)
+        self.docks = Docks(self, slides=self.slides_panel, masks=self.overlay_panel, work=self.work)
         self.toolbar = self._toolbar()
         self.statusBar().addWidget(self.job_bar, 1)
         self.statusBar().showMessage("")
@@ -288,14 +278,6 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.live_line)
         notice = tr(NOTICE)
         self.statusBar().addPermanentWidget(OneLine(notice, role="muted", least=f"{notice.split('.')[0]}.…"))
-
-    def _dock(self, name: str, title: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(name)
-        dock.setWidget(widget)
-        dock.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetMovable)
-        self.addDockWidget(area, dock)
-        return dock
 
     def _toolbar(self) -> FittingToolBar:
         bar = FittingToolBar(tr("Tools"))
@@ -444,10 +426,10 @@ class MainWindow(QMainWindow):
             control.begin()
         self.work.show_work(painting=False)
         self.centre.setCurrentIndex(0 if project is None else 1)
-        for part in (*self.docks, self.toolbar):
-            part.setVisible(project is not None)
+        self.toolbar.setVisible(project is not None)
+        self.docks.set_visible(project is not None)
         if project is not None and not self._state.isEmpty():  # before the docks are seen it would stretch them
-            self.restoreState(self._state, LAYOUT)
+            self.docks.restore(self._state)
             self._state.clear()
         self.banner.dismiss()
         self.second_reader.begin()
@@ -641,7 +623,7 @@ class MainWindow(QMainWindow):
             return
         self.settings.set("geometry", self.saveGeometry())
         if self.session.project is not None:
-            self.settings.set("state", self.saveState(LAYOUT))
+            self.settings.set("state", self.docks.kept())
         self.preferences.keep()
         self.look_control.keep()
         for part in (self.project_watch, self.slides_panel, self.details, self.second_reader, self.import_control):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
+from histoloop.gui.kit.strip import Strip
 from histoloop.gui.kit.widgets import button, label, row
 from histoloop.language import tr
 
@@ -19,22 +20,16 @@ if TYPE_CHECKING:
 WIDTH_PX = 560
 
 
-class NotSaved(QFrame):
+class NotSaved(Strip):
     """The strip: shown from the first try that failed until all is on disk; nobody can close it."""
 
     def __init__(self, annotating: Annotating, insistence: Insistence) -> None:
-        super().__init__()
-        self._annotating, self._insistence = annotating, insistence
         self.text = label(role="problem", wrap=True)
         self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.try_now = button(tr("Try again now"))
+        super().__init__(self.text, self.try_now)
+        self._annotating, self._insistence = annotating, insistence
         self.try_now.clicked.connect(insistence.try_now)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.addWidget(self.text, 1)
-        layout.addWidget(self.try_now, 0, Qt.AlignmentFlag.AlignTop)
-        self.setVisible(False)
         annotating.not_saved.connect(self._show)
         annotating.loss_feared.connect(self._ask)
 
@@ -42,6 +37,7 @@ class NotSaved(QFrame):
         if why:
             self.text.setText(not_saved_text(self._annotating.unsaved(), why))
         self.setVisible(bool(why))
+        self.fit()
 
     def _ask(self, then: Callable[[], object]) -> None:
         LossDialog(self.window(), self._annotating, self._insistence, then=then).open()

@@ -43,7 +43,7 @@ class AppearanceBadge(QWidget):
 
     def __init__(self, viewer: SlideViewer) -> None:
         super().__init__(viewer)
-        self.setObjectName("panel")
+        self.setObjectName("plate")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._viewer, self._appearance = viewer, NEUTRAL
         self.text = OneLine(keeps_end=True)

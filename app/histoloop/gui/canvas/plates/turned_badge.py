@@ -32,7 +32,7 @@ class TurnedBadge(QWidget):
 
     def __init__(self, viewer: SlideViewer) -> None:
         super().__init__(viewer)
-        self.setObjectName("panel")
+        self.setObjectName("plate")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._viewer = viewer
         self.text = label()

@@ -198,7 +198,7 @@ class MeasureBar(QWidget):
 
     def __init__(self, tool: MeasureTool, viewer: SlideViewer) -> None:
         super().__init__(viewer)
-        self.setObjectName("panel")
+        self.setObjectName("plate")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._tool, self._viewer = tool, viewer
         self.text = OneLine()

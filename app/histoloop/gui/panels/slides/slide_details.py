@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from histoloop.annotations.class_names import spoken_class
-from histoloop.gui.kit.widgets import label, leave_wheel_to_panel, line, plain_tip, row, visible_name
+from histoloop.gui.kit.one_line import OneLine
+from histoloop.gui.kit.widgets import NarrowBox, label, leave_wheel_to_panel, line, plain_tip, row, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import MppFrom, predicted_names
 
@@ -48,8 +49,8 @@ class SlideDetails(QWidget):
         self.note = label(role="muted", wrap=True)
         self.note.setVisible(False)
         self.resolution = label(role="muted", wrap=True)
-        self.who = label()
-        self.picker = QComboBox()
+        self.who = OneLine()
+        self.picker = NarrowBox()
         self.picker.setAccessibleName(tr("You say:").rstrip(":"))
         self.picker.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         leave_wheel_to_panel(self.picker)

@@ -16,7 +16,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPalette, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QListView,
     QStyle,
@@ -39,7 +39,7 @@ MARGIN_PX = 4
 SIGN_PX = 14
 COLUMN_PX = 26
 LINES = 4
-LOWEST_PX = 160
+LOWEST_PX = 144
 
 _COLOURS = {
     State.GONE: "bad",
@@ -91,6 +91,16 @@ class SlideList(QListView):
     def minimumSizeHint(self) -> QSize:
         """Two rows are always seen, whatever else the panel shows."""
         return QSize(0, LOWEST_PX)
+
+    def sizeHint(self) -> QSize:
+        """No more than that, so that what stands below is seen whole first."""
+        return QSize(super().sizeHint().width(), LOWEST_PX)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The slide in hand stays in sight."""
+        super().resizeEvent(event)
+        if self.currentIndex().isValid():
+            self.scrollTo(self.currentIndex())
 
     def set_grouped(self, grouped: bool) -> None:
         """Whether there are headings, which are lower than slides."""
@@ -266,14 +276,16 @@ def _draw_heading(painter: QPainter, option: QStyleOptionViewItem, heading: Head
 
 
 def _draw_lines(painter: QPainter, place: QRect, texts: Sequence[str]) -> None:
-    """The lines in the middle of the row, the first on two lines where it is long, each shortened where it must be."""
+    """The lines in the middle of the row, the first on two lines where it is long; a percentage at an end stays."""
     metrics, width = painter.fontMetrics(), place.width()
     first, *others = texts
     lines = [first]
     if metrics.horizontalAdvance(first) > width:
         end = next((n for n in range(len(first), 0, -1) if metrics.horizontalAdvance(first[:n]) <= width), 1)
         lines = [first[:end], metrics.elidedText(first[end:], Qt.TextElideMode.ElideMiddle, width)]
-    lines += [metrics.elidedText(line, Qt.TextElideMode.ElideRight, width) for line in others]
+    for line in others:
+        mode = Qt.TextElideMode.ElideMiddle if line.endswith("%") else Qt.TextElideMode.ElideRight
+        lines.append(metrics.elidedText(line, mode, width))
     height = metrics.lineSpacing()
     top = place.top() + (place.height() - height * len(lines)) // 2
     for number, line in enumerate(lines):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
+from histoloop.gui.kit.fitting_scroll import GivingWay
 from histoloop.gui.kit.widgets import Panel, button, label, row
 from histoloop.gui.panels.slides.slide_details import SlideDetails
 from histoloop.gui.panels.slides.slide_filters import SlideFilters
@@ -79,9 +80,12 @@ class SlidesPanel(Panel):
         self.details.setVisible(False)
         self.column.addWidget(self.filters)
         self.column.addWidget(self.list, 1)
-        self.column.addWidget(self.details)
-        self.column.addWidget(self.mpp_note)
-        self.column.addWidget(self.mpp_button)
+        below = QWidget()
+        column = QVBoxLayout(below)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.details, self.mpp_note, self.mpp_button):
+            column.addWidget(part)
+        self.column.addWidget(GivingWay(below))
         self._chosen: int | None = None
         self._place = self._number = -1
         """Where the chosen slide was in the list last: its row, and its number among the slides."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
-from histoloop.gui.kit.fitting_scroll import WithFoot
-from histoloop.gui.kit.widgets import scrolling
+from histoloop.gui.kit.fitting_scroll import OverFoot, WithFoot
 from histoloop.language import tr
 
 if TYPE_CHECKING:
@@ -25,13 +24,13 @@ class WorkTabs(QTabWidget):
     ) -> None:
         super().__init__()
         self.questions = QStackedWidget()
-        self.questions.addWidget(WithFoot(queue, queue.foot, grows=True))
+        self.questions.addWidget(OverFoot(queue, queue.foot))
         self.questions.addWidget(WithFoot(annotation, annotation.foot))
         self._decision = training.decision
         self.training = WithFoot(training, training.foot)
         self.addTab(self.questions, tr("Questions"))
         self.addTab(self.training, tr("Training"))
-        self.annotations = scrolling(annotations)
+        self.annotations = annotations
         self.addTab(self.annotations, tr("Annotations"))
 
     def show_work(self, *, painting: bool) -> None:
