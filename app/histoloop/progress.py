@@ -96,10 +96,14 @@ MOST_SCALE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of earlier work of the same kind, and how long it took, in seconds."""
+    """A stage of earlier work of the same kind, how long it took, in seconds, and how much it was (0: not known).
+
+    `amount` is the `total` of its steps: today's stage of this name is in the same unit.
+    """
 
     name: str
     seconds: float
+    amount: float = 0.0
 
 
 class TimeLeft:
@@ -107,7 +111,8 @@ class TimeLeft:
 
     A stage goes on as long as the share done does not fall, whatever it calls itself: slide after slide is one stage.
     Its pace is that of the later half of its time, so that a slow beginning is soon forgotten. Stages still to come
-    take as long as the `earlier` ones of the last work of this kind did, scaled by how this one compares so far.
+    take as long as the `earlier` ones of the last work of this kind did, scaled by how this one compares so far; one
+    that has begun as long as it would have taken then for as much as there is to do now.
     """
 
     def __init__(self, earlier: Sequence[Stage] = ()) -> None:
@@ -117,6 +122,8 @@ class TimeLeft:
         self._began = self._from = 0.0
         self._place: int | None = None  # of the stage that runs among the earlier ones
         self._samples: deque[tuple[float, float]] = deque()
+        self._amount = 0.0  # of the stage that runs
+        self._more: dict[int, float] = {}  # how many times as much as then an earlier stage is today, by its place
 
     @property
     def knows_all(self) -> bool:
@@ -136,7 +143,10 @@ class TimeLeft:
 
     def stages(self, now: float) -> list[Stage]:
         """The stages so far with their seconds, the one that runs as if it ended `now`."""
-        return [*self._done, Stage(self._name, now - self._began)] if self._samples else list(self._done)
+        return [*self._done, self._running(now)] if self._samples else list(self._done)
+
+    def _running(self, now: float) -> Stage:
+        return Stage(self._name, now - self._began, self._amount)
 
     def _is_new(self, step: Progress) -> bool:
         fell = step.fraction < self._samples[-1][1]
@@ -144,12 +154,14 @@ class TimeLeft:
 
     def _begin(self, step: Progress, now: float) -> None:
         if self._samples:
-            self._done.append(Stage(self._name, now - self._began))
-        self._name, self._began, self._from = step.stage, now, step.fraction
+            self._done.append(self._running(now))
+        self._name, self._began, self._from, self._amount = step.stage, now, step.fraction, max(0.0, step.total)
         self._samples.clear()
         start = 0 if self._place is None else self._place + 1
         found = [number for number, stage in enumerate(self._earlier) if stage.name == step.stage]
         self._place = next((number for number in found if number >= start), found[-1] if found else None)
+        if self._place is not None and (before := self._earlier[self._place].amount) > 0 and self._amount > 0:
+            self._more[self._place] = self._amount / before
 
     def _left_of_stage(self, now: float, share: float) -> float | None:
         done, spent = share - self._from, now - self._began
@@ -176,8 +188,8 @@ class TimeLeft:
         return weight * measured + (1 - weight) * expected
 
     def _seconds(self, first: int, end: int) -> float:
-        """Of so many earlier stages."""
-        return sum(stage.seconds for stage in self._earlier[first:end])
+        """Of so many earlier stages, had they been as much as they are today, where that is known."""
+        return sum(self._earlier[place].seconds * self._more.get(place, 1.0) for place in range(first, end))
 
     def _scale_before(self) -> float:
         """How the stages that are done compare with the earlier ones."""

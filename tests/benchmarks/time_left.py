@@ -81,7 +81,7 @@ class Watch:
 
         finish(work, note)
         end = time.process_time() - began
-        stages = [(stage.name, stage.seconds) for stage in self._left.stages(end)]
+        stages = [(stage.name, stage.seconds, stage.amount) for stage in self._left.stages(end)]
         return {"end": end, "stages": stages, "notes": [(n.now, n.left, n.whole, n.stage) for n in self.notes]}
 
 

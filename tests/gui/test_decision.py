@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,17 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from histoloop.annotations.records import rgb
+from histoloop.geometry import Region
 from histoloop.gui.canvas.composing import OverlayStyle, overlay_of
 from histoloop.gui.canvas.gained_lost import GAINED, LOST, gained_and_lost
+from histoloop.gui.panels.rounds_list import RoundsList
+from histoloop.gui.window import menus
 from histoloop.slides.tiling import Window
 from histoloop.store.cards import load_card
 from histoloop.store.maps import MapWriter
+from histoloop.store.records import ModelStatus
+from histoloop.workflows import annotate
+from histoloop.workflows.contents.history import PastModel
 from histoloop.workflows.contents.rounds import CandidateModel, ClassFigure
 
 if TYPE_CHECKING:
@@ -93,8 +100,11 @@ def test_gained_and_lost_are_told_by_class() -> None:
     assert colours == [grey, rgb(GAINED), grey, rgb(LOST), rgb(LOST)]
 
 
-def candidate_of_the_left_half(window: MainWindow) -> int:
-    """What a retraining leaves: a model nobody decided about, whose mask of every slide is its left half."""
+def candidate_of_the_left_half(window: MainWindow, **figures: float) -> int:
+    """What a retraining leaves: a model nobody decided about, whose mask of every slide is its left half.
+
+    `figures` are of its round, with those on one region held out.
+    """
     project = window.session.project
     base = project.models.current()
     folder = project.models.new_folder(1)
@@ -118,7 +128,8 @@ def candidate_of_the_left_half(window: MainWindow) -> int:
             writer.write(Window(0, 0, whole.shape[1], whole.shape[0]), whole, cells)
         project.maps.add(slide.id, model.id, maps.name)
         project.predictions.add(slide.id, model.id, {name: 1 / len(names) for name in names})
-    project.rounds.add(model.id, base.id, {"held_out": 1.0, "dice_before": 0.8, "dice": 0.75}, 2, person="Ada")
+    measured = {"held_out": 1.0, "dice_before": 0.8, "dice": 0.75}
+    project.rounds.add(model.id, base.id, {**measured, **figures}, 2, person="Ada")
     window.session.models_changed.emit()
     window.session.maps_changed.emit()
     return model.id
@@ -161,6 +172,52 @@ def test_gained_and_lost_show_the_masks_where_they_were_hidden(opened: MainWindo
     qtbot.mouseClick(decision.changes, LEFT, pos=QPoint(8, decision.changes.height() // 2))
     assert opened.viewer.overlay_style.masks
     assert opened.viewer.overlay_style.changes
+
+
+# --- cross-validation -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(opened: MainWindow, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    """Four painted regions, one of them held out, and a candidate of a quick round that waits."""
+    monkeypatch.setattr(menus, "cross_validate", functools.partial(menus.cross_validate, epochs=1))
+    project = opened.session.project
+    mask = np.zeros((200, 200), np.uint8)
+    mask[:100] = 1
+    for number in range(4):
+        place = Region(300 * number, 200, 200, 200)
+        draft = project.drafts.start(opened.opener.current, place, mask=mask, origin_model=None, person="Ada")
+        annotate.finish(project, draft.id)
+    candidate_of_the_left_half(opened, **{"kind masks quick": 1.0})
+    opened.work.bring_up(opened.work.training)
+    return opened
+
+
+def test_a_round_with_few_held_out_regions_is_cross_validated_on_wish(few: MainWindow, qtbot) -> None:
+    decision = few.training_panel.decision
+    assert decision.cross.isVisible()
+    assert not decision.crossed.isVisible()
+    qtbot.mouseClick(decision.cross, LEFT)
+    assert not decision.cross.isEnabled()  # not a second time while it is measured
+    assert decision.keep.isEnabled()
+    qtbot.waitUntil(decision.crossed.isVisible, timeout=300_000)
+    assert decision.crossed.text().startswith("Cross-validated on 4 painted regions: Dice 0.")
+    assert "On 4 of them, new to the model before: 0." in decision.crossed.text()
+    assert not decision.cross.isVisible()
+    qtbot.mouseClick(decision.keep, LEFT)
+    qtbot.waitUntil(lambda: not decision.isVisible(), timeout=10_000)
+    assert "Cross-validated on 4 painted regions" in few.training_panel.history.list.item(0).toolTip()
+
+
+def test_a_round_that_is_rolled_back_while_it_is_cross_validated_keeps_its_figures(few: MainWindow, qtbot) -> None:
+    said: list[str] = []
+    few.session.notice.connect(said.append)
+    few.actions_["cross_validate"].trigger()
+    press(few, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: few.session.candidate() is None, timeout=10_000)
+    qtbot.waitUntil(lambda: few.session.jobs.current is None, timeout=300_000)
+    assert "crossed_dice" in few.session.project.rounds.all()[0].figures
+    assert said[-1].startswith("Round 1 is cross-validated: Dice 0.")
 
 
 # --- the rounds so far ------------------------------------------------------------------------------------------------
@@ -209,3 +266,29 @@ def test_every_round_is_there_after_a_restart_and_any_of_them_can_be_used_again(
     assert opened.overlay_panel.chooser.model.currentText() == "Round 1 (in use)"
     opened.session.use_again(base)
     assert "in use" in lines(opened)[1]
+
+
+def test_a_round_is_seen_whole_whoever_made_it_and_however_narrow_the_list_is(qtbot) -> None:
+    rounds = RoundsList()
+    qtbot.addWidget(rounds)
+    made = PastModel(
+        2,
+        12,
+        ModelStatus.KEPT,
+        "2026-11-29T20:00:00+00:00",
+        person="Dr. Annegret Freifrau von Hohenzollern-Sigmaringen, Institute of Pathology",
+        recipe="retrain-quick",
+        dice=0.8,
+    )
+    rounds.show_models([made])
+    rounds.resize(240, 400)
+    rounds.show()
+    QTest.mouseClick(rounds.fold.head, LEFT)
+    qtbot.waitUntil(rounds.list.isVisible, timeout=10_000)
+    item = rounds.list.item(0)
+    assert item.text().endswith("retrain-quick")
+    metrics = rounds.list.fontMetrics()
+    room = rounds.list.visualItemRect(item)
+    words = metrics.boundingRect(room, Qt.TextFlag.TextWordWrap, item.text())
+    assert words.height() <= room.height() <= rounds.list.viewport().height()
+    assert room.height() > 4 * metrics.lineSpacing()

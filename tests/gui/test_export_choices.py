@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +78,39 @@ def test_a_german_window_offers_the_table_that_its_excel_opens(opened: MainWindo
     qtbot.addWidget(dialog)
     assert dialog.table.currentData() == "excel-semicolon"
     assert dialog.choices().slide_ids == {slide.id for slide in slides}
+
+
+@pytest.mark.usefixtures("german")
+def test_a_german_window_exports_what_its_excel_opens_without_being_asked(
+    opened: MainWindow, tmp_path: Path, qtbot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(out))
+    bring_up(opened)
+    QTest.keyClick(opened, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: opened.session.jobs.current is None and (out / "areas.csv").exists(), timeout=120_000)
+    assert (out / "areas.csv").read_bytes().startswith(b"\xef\xbb\xbfslide;polygon;")
+
+
+def test_one_of_very_many_slides_is_chosen_with_two_clicks_and_long_names_are_shortened(
+    opened: MainWindow, qtbot
+) -> None:
+    (first, *_others) = opened.session.project.slides.all()
+    long = "1.2.840.113619.2.55.3.604688119.971.1268059" * 6 + ".dcm"
+    slides = [dataclasses.replace(first, id=number, name=f"{number}-{long}") for number in range(300)]
+    dialog = ExportDialog(opened, slides=slides, chosen=[], classes=["gland"])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    bring_up(dialog)
+    assert dialog.all_slides.checkState() is Qt.CheckState.Checked
+    assert not dialog.slides.horizontalScrollBar().isVisible()
+    assert dialog.slides.item(7).toolTip().replace("\N{ZERO WIDTH SPACE}", "").endswith(".dcm")
+    press_box(dialog.all_slides)
+    assert dialog.missing.text() == "Choose at least one slide."
+    dialog.slides.setFocus()
+    dialog.slides.setCurrentRow(7)
+    QTest.keyClick(dialog.slides, Qt.Key.Key_Space)
+    assert dialog.all_slides.checkState() is Qt.CheckState.PartiallyChecked
+    assert dialog.choices().slide_ids == {7}
+    press_box(dialog.all_slides)
+    assert len(dialog.choices().slide_ids) == 300

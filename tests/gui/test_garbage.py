@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -43,6 +44,23 @@ def test_a_widget_is_not_freed_by_the_garbage_of_another_thread_but_soon_on_the_
     make_garbage()
     qtbot.waitUntil(lambda: bool(freed_on), timeout=5000)
     assert freed_on == [threading.main_thread().ident]
+
+
+def test_what_came_with_modules_is_looked_through_never(monkeypatch: pytest.MonkeyPatch, qapp) -> None:
+    collected: list[int] = []
+    frozen: list[bool] = []
+    monkeypatch.setattr(garbage.gc, "collect", lambda generation=2: collected.append(generation))
+    monkeypatch.setattr(garbage.gc, "freeze", lambda: frozen.append(True))
+    monkeypatch.setattr(garbage.gc, "get_count", lambda: (700_000, 0, 0))
+    collector = GarbageCollector(qapp)
+    collector.collect_if_due()
+    assert (len(frozen), collected) == (1, [])
+    collector.collect_if_due()
+    assert (len(frozen), collected) == (1, [0]), "no module came meanwhile"
+    monkeypatch.setitem(sys.modules, "one_that_came_late", sys)
+    collector.collect_if_due()
+    assert (len(frozen), collected) == (2, [0])
+    collector.deleteLater()
 
 
 def test_all_objects_are_looked_through_only_when_there_are_many_more_of_them(

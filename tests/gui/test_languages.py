@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from babel.messages.pofile import read_po
 from PySide6.QtCore import QLocale, QObject, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -369,3 +370,33 @@ def test_each_entry_of_a_menu_has_a_letter_of_its_own(code: str) -> None:
         keys = [found[1].lower() for text in said if (found := re.search(r"&(\w)", text))]
         assert [text for text in said if "&" not in text] == [], f"{code}: {title}"
         assert [key for key, count in Counter(keys).items() if count > 1] == [], f"{code}: {title}"
+
+
+BETWEEN = re.compile(r"[^\w{}>-]")
+"""Quotes and spaces, which each language sets in its own way."""
+OF_NAPARI = "(File > Open)"
+
+
+@pytest.mark.parametrize("code", [language.code for language in LANGUAGES if language is not ENGLISH])
+def test_a_text_that_sends_one_to_a_menu_names_an_entry_of_it_in_each_language(code: str) -> None:
+    with (paths.resources() / "languages" / f"{code}.po").open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    titles = {plain(title): title for title in MENUS}
+    named = 0
+    for message in catalogue:
+        texts = zip(*(one if isinstance(one, tuple) else (one,) for one in (message.id, message.string)), strict=False)
+        for text, translated in texts:
+            for found in re.finditer(rf"\b({'|'.join(titles)}) > '?(?=[A-Z])", text.replace(OF_NAPARI, "")):
+                title, rest = titles[found[1]], text.replace(OF_NAPARI, "")[found.end() :]
+                entries = [row.text for row in MENUS[title] if row is not None and rest.startswith(plain(row.text))]
+                assert entries, f"{text}: no such entry"
+                entry = max(entries, key=len)
+                wanted = ">".join(plain(catalogue[one].string) for one in (title, entry))
+                assert BETWEEN.sub("", wanted) in BETWEEN.sub("", translated), f"{code}: {translated}"
+                named += 1
+    assert named > 5
+
+
+def plain(text: str) -> str:
+    """An entry of a menu without its mark and dots."""
+    return text.replace("&", "").rstrip("…")

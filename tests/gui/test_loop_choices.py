@@ -242,10 +242,17 @@ def test_what_the_next_annotations_may_bring_is_a_range_and_says_what_it_rests_o
 
 
 def test_a_flat_curve_says_that_it_is_time_to_stop(qtbot) -> None:
-    rounds = [replace(one, annotations=20 * one.round) for one in measured(*[0.9] * 6)]
+    rounds = [replace(one, annotations=20 * one.round, held_out=8) for one in measured(*[0.9] * 6)]
     curve = curve_of(qtbot, rounds)
     assert curve.hint.isVisibleTo(curve)
     assert "flat" in curve.hint.text()
+
+
+def test_a_curve_that_few_held_out_regions_make_flat_is_no_reason_to_stop(qtbot) -> None:
+    rounds = [replace(one, annotations=20 * one.round, held_out=7) for one in measured(*[0.9] * 6)]
+    curve = curve_of(qtbot, rounds)
+    assert curve.expected.text().endswith("as measured on 7 held-out regions.")
+    assert not curve.hint.isVisibleTo(curve)
 
 
 @pytest.fixture

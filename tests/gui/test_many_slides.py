@@ -355,6 +355,24 @@ def test_slides_of_a_case_stand_below_a_heading_in_natural_order(listed: Listed)
     assert heights[0] < heights[1] / 2
 
 
+def test_slides_whose_files_state_a_patient_are_below_a_heading_of_it(listed: Listed) -> None:
+    states = ("P-10", "", "P-9", "P-10")
+    listed.slides = [
+        dataclasses.replace(slide, stated_case=case) for slide, case in zip(listed.slides, states, strict=False)
+    ]
+    listed.show()
+    choose_in(listed.panel.filters.order, "By case")
+    assert listed.names() == [
+        "P-9",
+        "slide-2.tiff",
+        "P-10",
+        "slide-0.tiff",
+        "slide-3.tiff",
+        "No case known",
+        "slide-1.tiff",
+    ]
+
+
 def test_folders_that_are_called_alike_are_told_apart_by_those_above(listed: Listed) -> None:
     in_cases(listed, ("a/raw", "b/raw", "scans"))
     choose_in(listed.panel.filters.order, "By folder")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from keyboard import press
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 
 from histoloop import paths
 from histoloop.gui.canvas.mask_chooser import LIKELIEST, MaskChooser
@@ -388,6 +390,16 @@ def test_two_canvases_look_at_one_place_whichever_is_moved(opened: MainWindow, c
     opened.actions_["zoom_in"].trigger()
     assert len(set(cameras(opened))) == 1
     settled(opened, qtbot)
+
+
+def test_comparing_shows_nothing_beside_the_window_whatever_the_method_chooses_among(
+    opened: MainWindow, compared: MaskPane, qtbot
+) -> None:
+    press(opened, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+    settled(opened, qtbot)
+    choosers = opened.split.findChildren(MaskChooser)
+    assert any(each.label.isVisible() and each.label.isEnabled() for each in choosers)
+    assert [each for each in QApplication.topLevelWidgets() if each.isVisible()] == [opened]
 
 
 def test_each_canvas_has_its_own_drawing_and_threshold_and_both_one_style(

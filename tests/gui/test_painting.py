@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from keyboard import press
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QPointingDevice, QTabletEvent
 from PySide6.QtWidgets import QApplication
 
+from histoloop.annotations.painting import PaintedRegion
 from histoloop.annotations.records import AnnotationStatus, QueryStatus
 from histoloop.gui.mouse import click, drag
 from histoloop.store.project import Project
@@ -52,6 +55,24 @@ def test_a_question_opens_with_the_masks_of_the_model(painting: MainWindow) -> N
     assert painting.viewer.painted_mask.shape == (active.record.region.height, active.record.region.width)
     assert np.array_equal(painting.viewer.painted_mask, active.predicted)
     assert painting.viewer.painted_mask.any()
+
+
+def test_the_pixels_of_a_region_are_looked_at_on_the_writers_thread_before_it_is_shown(
+    opened: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot
+) -> None:
+    looked_on = set()
+    for name in ("_tally_of", "_plane_of", "likeliest"):
+        whole = getattr(PaintedRegion, name)
+
+        def noted(region, *arguments, whole=whole):
+            looked_on.add(threading.get_ident())
+            return whole(region, *arguments)
+
+        monkeypatch.setattr(PaintedRegion, name, noted)
+    press(opened, Qt.Key.Key_V)
+    qtbot.waitUntil(lambda: opened.viewer.annotating is not None)
+    assert looked_on
+    assert threading.main_thread().ident not in looked_on
 
 
 def test_the_brush_paints_the_chosen_class_under_the_mouse(painting: MainWindow, qtbot) -> None:
@@ -108,6 +129,28 @@ def test_a_polygon_is_filled_with_the_chosen_class(painting: MainWindow, qtbot) 
     qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
     area = int((painting.viewer.painted_mask == 1).sum())
     assert area == pytest.approx(160 * 160, rel=0.06)
+
+
+def test_undo_takes_back_the_last_corner_of_a_polygon_before_anything_that_was_painted(
+    painting: MainWindow, qtbot
+) -> None:
+    clear(painting, qtbot)
+    qtbot.waitUntil(lambda: saved(painting))
+    region, polygon = painting.viewer.annotating, painting.viewer._made.labels._overlays["polygon"]
+    press(painting, Qt.Key.Key_P)
+    x, y = centre(painting)
+    for corner in ((x - 80, y - 80), (x + 80, y - 80), (x + 80, y + 80), (x - 80, y + 80)):
+        click(painting.viewer.canvas, painting.viewer.to_canvas(*corner))
+    press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(polygon.points) == 3 + 1, "with the pointer"
+    qtbot.mouseClick(painting.annotation_panel.undo, Qt.MouseButton.LeftButton)
+    assert len(polygon.points) == 2 + 1
+    for _corner in range(2):
+        press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (polygon.points, painting.viewer.painted_mask.any()) == ([], False)
+    press(painting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: painting.viewer.painted_mask.any())
+    assert painting.viewer.annotating == region
 
 
 def test_escape_drops_a_polygon_that_was_begun_and_only_then_leaves_the_region(painting: MainWindow, qtbot) -> None:

@@ -69,7 +69,7 @@ def test_the_bar_tells_the_time_left_and_whether_it_is_that_of_a_part(qtbot, mon
 
     assert shown(in_parts=False) == "10 s left"
     assert shown(in_parts=True) == "10 s left in this step"
-    assert bar.stages() == [Stage("Reading", 10.0)]
+    assert bar.stages() == [Stage("Reading", 10.0, 20)]
     assert shown(in_parts=True, earlier=(Stage("Reading", 20.0), Stage("Learning", 100.0))) == "1 min 50 s left"
 
 

@@ -80,6 +80,12 @@ def test_a_second_reader_is_blinded_compared_and_chosen(opened: MainWindow, firs
     style = opened.viewer.overlay_style
     assert (style.masks, style.heatmap, style.hatched) == (False, False, False)
     assert opened.actions_["blinded"].isChecked()
+    assert opened.annotation_panel.reason.text().startswith("Second reading: you see neither masks")
+    press(opened, Qt.Key.Key_A)
+    press(opened, Qt.Key.Key_J)
+    assert session.active is not None
+    assert opened.viewer.tool != "copy"
+    assert opened.actions_["accept"].toolTip().endswith("Masks are hidden while you read blinded.")
     press(opened, Qt.Key.Key_J, CONTROL)
     assert opened.annotations_panel.list.model().rowCount() == 0
     press(opened, Qt.Key.Key_B)
@@ -193,8 +199,22 @@ def test_each_state_of_a_region_has_a_line_of_its_own_without_its_colour(qtbot) 
     assert len(drawn) == 1 + len(REVIEW_MARKS)
 
 
+def test_a_second_reader_of_the_firsts_name_is_told_whose_name_that_is(
+    opened: MainWindow, first: AnnotationRecord, qtbot
+) -> None:
+    name_oneself(opened, first.person)
+    press(opened, Qt.Key.Key_N, SHIFT)
+    assert not opened.second_reader.is_blinded
+    assert "You annotate as Ada; somebody else sets another name first" in opened.banner.text.text()
+    opened.session.person = "Ada B."
+    press(opened, Qt.Key.Key_N, SHIFT)
+    qtbot.waitUntil(lambda: opened.session.active is not None, timeout=60_000)
+    assert opened.session.active.record.reading_of == first.id
+
+
 def test_without_anything_to_read_that_is_said(opened: MainWindow) -> None:
     name_oneself(opened, "Bo")
     press(opened, Qt.Key.Key_N, SHIFT)
     assert opened.banner.text.text().startswith("No region waits for a second reader")
+    assert "You annotate as Bo;" in opened.banner.text.text()
     assert not opened.second_reader.is_blinded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from histoloop.annotations.records import ClassScheme, LabelClass, MaskClass
 from histoloop.geometry import Region
 from histoloop.gui.canvas.composing import ClassStyle, OverlayStyle, overlay_of
-from histoloop.gui.canvas.rendering import SCREEN_TILE_PX, SlideScene
+from histoloop.gui.canvas.rendering import SCREEN_TILE_PX, SlideScene, Window
 from histoloop.gui.canvas.sharpening import Sharpener, Wish, coarse_level, level_for, tiles_of
 from histoloop.slides.pyramid import TilePyramid
 from histoloop.slides.reader import open_slide
@@ -90,9 +91,32 @@ def test_a_place_that_was_not_read_is_shown_coarse_then_sharp_then_with_its_surr
 def test_a_place_in_memory_is_sharp_at_once(scene: SlideScene, sharpener: Sharpener) -> None:
     wish = Wish(scene, VISIBLE, 1.0, STYLE, POINTER)
     list(sharpener.views(wish, lambda: True))
-    (again,) = sharpener.views(wish, lambda: True)
+    again, around = sharpener.views(wish, lambda: True)
     assert again.is_sharp
-    assert again.covers(VISIBLE.grown(200))
+    assert (again.x, again.y, *again.pixels.shape) == (900, 700, 500, 700, 3)
+    assert around.is_sharp
+    assert around.covers(VISIBLE.grown(200))
+
+
+def test_what_lies_over_a_place_is_made_while_its_coarse_picture_is_looked_at(
+    scene: SlideScene, sharpener: Sharpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Window] = []
+    laid, overlay = threading.Event(), SlideScene.overlay
+
+    def noting(self: SlideScene, window: Window, style: OverlayStyle) -> object:
+        found = overlay(self, window, style)
+        made.append(window)
+        if window.downsample == 1:
+            laid.set()
+        return found
+
+    monkeypatch.setattr(SlideScene, "overlay", noting)
+    views = sharpener.views(Wish(scene, VISIBLE, 1.0, STYLE, POINTER), lambda: True)
+    assert next(views).downsample == 4
+    assert laid.wait(10)  # though nobody asks for the sharp picture yet
+    views.close()
+    assert [window.downsample for window in made if window.downsample == 1] == [1]
 
 
 def test_a_sharp_picture_is_not_made_coarse_by_another_mask(scene: SlideScene, sharpener: Sharpener) -> None:

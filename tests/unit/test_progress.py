@@ -137,6 +137,15 @@ def test_a_stage_that_takes_longer_than_last_time_is_not_taken_to_be_over() -> N
     assert left.after(Progress("Reading", 1, 8), 1.2) == pytest.approx(7 / 8)
 
 
+def test_a_stage_with_less_to_do_than_last_time_is_expected_to_take_less_and_the_others_are_not() -> None:
+    last_time = [Stage("Comparing", 48.0, 100.0), Stage("Reading", 3.0, 4.0)]
+    left = TimeLeft(last_time)
+    assert left.after(Progress("Comparing", 0, 40), 0.0) == pytest.approx(48 * 0.4 + 3)
+    assert left.after(Progress("Comparing", 20, 40), 9.6) == pytest.approx(9.6 + 3)
+    assert left.after(Progress("Reading", 0, 4), 19.2) == pytest.approx(3)
+    assert left.stages(20.0) == [Stage("Comparing", 19.2, 40), Stage("Reading", pytest.approx(0.8), 4)]
+
+
 def test_nothing_is_said_too_early_and_a_stage_that_begins_anew_is_measured_anew() -> None:
     left = TimeLeft()
     assert left.after(Progress("train", 0, 10), 0.0) is None
@@ -145,7 +154,7 @@ def test_nothing_is_said_too_early_and_a_stage_that_begins_anew_is_measured_anew
     assert left.after(Progress("predict", 0, 10), 5.0) is None
     assert left.after(Progress("predict", 5, 10), 9.0) == pytest.approx(4.0)
     assert not left.knows_all
-    assert left.stages(10.0) == [Stage("train", 5.0), Stage("predict", 5.0)]
+    assert left.stages(10.0) == [Stage("train", 5.0, 10), Stage("predict", 5.0, 10)]
 
 
 def test_slide_after_slide_is_one_stage() -> None:
@@ -153,7 +162,7 @@ def test_slide_after_slide_is_one_stage() -> None:
     assert left.after(Progress("slide 1", 0, 4), 0.0) is None
     assert left.after(Progress("slide 2", 1, 4), 10.0) == pytest.approx(30.0)
     assert left.after(Progress("slide 3", 2, 4), 20.0) == pytest.approx(20.0)
-    assert left.stages(20.0) == [Stage("slide 1", 20.0)]
+    assert left.stages(20.0) == [Stage("slide 1", 20.0, 4)]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3700, "1 h 01 min")])

@@ -51,6 +51,11 @@ class PaintedRegion:
         """Whether a person painted any of it."""
         return bool((self.origin == Origin.HUMAN).any())
 
+    def likeliest(self, classes: int) -> int:
+        """The mask value that covers most of it, the first of so many where there is none."""
+        counts = [np.count_nonzero(self.mask == value) for value in range(1, classes + 1)]
+        return int(np.argmax(counts)) + 1
+
     def take(self, painted: Patch, before: Patch) -> tuple[Patch, Patch]:
         """Let a person change it as they changed the canvas plane; the region there, with origins, before and after.
 

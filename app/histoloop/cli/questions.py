@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoloop.cli.arguments import add_command, add_device, add_json, add_precision, add_seed, count, fraction, side
+from histoloop.cli.arguments import (
+    add_command,
+    add_device,
+    add_json,
+    add_precision,
+    add_seed,
+    count,
+    fraction,
+    side,
+    two_or_more,
+)
 from histoloop.cli.outcome import Outcome
 from histoloop.cli.terminal import WRONG, print_error, report_failures, run
 from histoloop.errors import suggestion
@@ -40,6 +50,15 @@ def add_commands(commands: Commands) -> None:
         metavar="SHARE",
         help="share of them sampled at random, e.g. 0.25 (default: 0)",
     )
+    asked.add_argument(
+        "--passes", type=two_or_more, help="passes of mc-dropout (default: 20; label-prop takes 50, for a GPU)"
+    )
+    asked.add_argument(
+        "--vaal",
+        choices=("quick", "paper"),
+        default="quick",
+        help="the networks of vaal; quick: seconds (default); paper: as its authors have them, for a GPU",
+    )
     add_seed(asked)
     add_json(asked)
     add_precision(asked)
@@ -62,6 +81,9 @@ def _query(options: argparse.Namespace) -> int | Outcome:
     from histoloop.workflows.prediction.predict import predict_project
     from histoloop.workflows.projects import opened_project
     from histoloop.workflows.queries.ask import ask
+    from histoloop.workflows.queries.score_project import PASSES
+    from histoloop.workflows.queries.score_regions import ScoringSettings
+    from histoloop.workflows.queries.vaal_scores import PAPER_VAAL, VaalSettings
 
     with opened_project(options.project) as project:
         failed: tuple[tuple[str, str], ...] = ()
@@ -79,6 +101,9 @@ def _query(options: argparse.Namespace) -> int | Outcome:
                 region_map_px=options.side,
                 random_share=options.random,
                 device=options.device,
+                settings=ScoringSettings(
+                    passes=options.passes or PASSES, vaal=PAPER_VAAL if options.vaal == "paper" else VaalSettings()
+                ),
             )
         )
         slides = {slide.id: slide for slide in project.slides.all()}

@@ -77,8 +77,8 @@ def add_commands(commands: Commands) -> None:
     simulated.add_argument(
         "--vaal",
         choices=("quick", "paper"),
-        default="quick",
-        help="the networks of the strategy vaal: quick: seconds (default); paper: as its authors have them, for a GPU",
+        help="the networks of the strategy vaal (default: those of the preset); quick: seconds; paper: as its authors "
+        "have them, for a GPU",
     )
     simulated.add_argument("--jobs", type=count, help="sessions side by side (default: as cores and memory allow)")
     add_spread(simulated, of="sessions", jobs=False)
@@ -115,7 +115,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 passes=options.passes,
                 neighbours=options.neighbours,
                 pseudo_weight=options.pseudo_weight,
-                paper_vaal=options.vaal == "paper",
+                vaal=options.vaal,
             ),
             split=options.by,
             mpp=options.mpp,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 import sys
 import time
 import unicodedata
@@ -100,6 +102,11 @@ def shown(text: str) -> str:
         else sign
         for sign in text
     )
+
+
+def as_argument(path: str | Path) -> str:
+    """A path as one types it on the command line of this system, with quotes where it has spaces."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def print_lines(lines: Iterable[str]) -> None:

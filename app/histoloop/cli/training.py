@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from histoloop.cli.arguments import add_command, add_device, add_json, add_seed, add_split, count
 from histoloop.cli.checks import WrongUsageError
 from histoloop.cli.outcome import Outcome
-from histoloop.cli.terminal import OK, print_warning, run, speaks
+from histoloop.cli.terminal import OK, as_argument, print_warning, run, speaks
 
 if TYPE_CHECKING:
     import argparse
@@ -110,8 +110,8 @@ def _check_usage(options: argparse.Namespace, *, is_of_data_set: bool) -> None:
         wrong.append("--consistency")
     if wrong:
         raise WrongUsageError(
-            f"{', '.join(wrong)}: only with a PROJECT that learns from masks.",
-            advice="Recipes have [segment.consistency].",
+            f"{', '.join(wrong)}: only with a PROJECT that learns from masks (--consistency: from labels too).",
+            advice="Recipes have [segment.consistency] and [classify.consistency].",
         )
     if options.project is None and (options.keep or options.roll_back):
         raise WrongUsageError("--keep and --roll-back go with a PROJECT.", advice="Name one, or leave them out.")
@@ -210,7 +210,7 @@ def _of_decision(options: argparse.Namespace, result: CandidateModel, decision: 
     if decision == "rolled back" and not options.roll_back:
         return [f"{in_words(result)} To keep such a model all the same, train with --keep."]
     if decision == "waits":
-        by = f"histoloop decide {options.project} keep, or roll-back; or open the project in the window."
+        by = f"histoloop decide {as_argument(options.project)} keep, or roll-back; or open the project in the window."
         return [f"{in_words(result)} To decide about it: {by}"]
     return []
 
@@ -226,7 +226,7 @@ def _of_unpredicted(
     first = "" if decision == "kept" else "once it is kept, "
     return [
         f"{missing} of {len(slides)} slides have no masks of the new model yet: {first}"
-        f"histoloop query {options.project} predicts them, or Predict in the window."
+        f"histoloop query {as_argument(options.project)} predicts them, or Predict in the window."
     ]
 
 

@@ -28,10 +28,12 @@ _IMAGE_TYPE, _SOP_CLASS = (0x0008, 0x0008), (0x0008, 0x0016)
 _SERIES, _INSTANCE, _PART = (0x0020, 0x000E), (0x0020, 0x0013), (0x0020, 0x9162)
 _CHARACTERS, _DESCRIPTION, _CONTAINER = (0x0008, 0x0005), (0x0008, 0x103E), (0x0040, 0x0512)
 _STUDY = (0x0008, 0x1030)
+_PATIENT, _IS_ANONYMOUS = (0x0010, 0x0020), (0x0012, 0x0062)
+"""The patient's number, and whether the patient's identity was removed from the file (YES or NO)."""
 _COLUMNS, _ROWS = (0x0048, 0x0006), (0x0048, 0x0007)
 _FRAME = ((0x0028, 0x0010), (0x0028, 0x0011))
 _WANTED = frozenset({*_FRAME, _SYNTAX, _IMAGE_TYPE, _SOP_CLASS, _SERIES, _INSTANCE, _PART, _COLUMNS, _ROWS})
-_WANTED |= {_CHARACTERS, _DESCRIPTION, _CONTAINER, _STUDY}
+_WANTED |= {_CHARACTERS, _DESCRIPTION, _CONTAINER, _STUDY, _PATIENT, _IS_ANONYMOUS}
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -41,7 +43,8 @@ class DicomFile:
 
     `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
     numbers the files of a series, `part` those of a level that is split over several (a concatenation). `container` is
-    the identifier on the glass, `description` that of the series, `study` that of the study.
+    the identifier on the glass, `description` that of the series, `study` that of the study. `patient` is the patient's
+    number where the file states that it stands for nobody in the open: that the patient's identity was removed.
     """
 
     series: str = ""
@@ -55,6 +58,7 @@ class DicomFile:
     container: str = ""
     description: str = ""
     study: str = ""
+    patient: str = ""
 
     @property
     def is_slide(self) -> bool:
@@ -103,6 +107,7 @@ class _Reader:
         self._order = ">" if syntax == _BIG_ENDIAN else "<"
         found = self._elements(first=0x0008, last=_LAST_GROUP)
         instance = _text(found.get(_INSTANCE, b""))
+        is_anonymous = _text(found.get(_IS_ANONYMOUS, b"")).upper() == "YES"
         return DicomFile(
             series=_text(found.get(_SERIES, b"")),
             sop_class=_text(found.get(_SOP_CLASS, b"")),
@@ -115,6 +120,7 @@ class _Reader:
             container=_words(found, _CONTAINER),
             description=_words(found, _DESCRIPTION),
             study=_words(found, _STUDY),
+            patient=_words(found, _PATIENT) if is_anonymous else "",
         )
 
     def _elements(self, *, first: int, last: int) -> dict[tuple[int, int], bytes]:

@@ -124,6 +124,15 @@ def slide_name(path: Path) -> str:
     return next((name for name in names if name and not _UID.search(name)), own)
 
 
+def case_in_file(path: Path) -> str:
+    """The pseudonym of the patient that a DICOM file states; '' of other files, and where it may be a real number.
+
+    It counts as a pseudonym only where the file states that the patient's identity was removed (0012,0062).
+    """
+    described = _slide_part(path)
+    return "" if described is None else described.patient
+
+
 def files_of_slide(path: Path) -> tuple[Path, ...]:
     """The files whose content makes a slide what it is, the one that stands for it first; `path` alone for most kinds.
 

@@ -54,6 +54,11 @@ class ArrayCache:
             os.utime(path)
         return arrays
 
+    def has(self, key: str) -> bool:
+        """Whether arrays are kept under a key, which may be broken all the same."""
+        path = self._path(key)
+        return self._is_own(path) and path.exists()
+
     def put(self, key: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Keep arrays under a key, whole or not at all; older ones make room."""
         path = self._path(key)

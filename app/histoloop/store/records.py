@@ -69,7 +69,8 @@ class SlideRecord:
     label that a person gave the whole slide (None: none, or taken back), `predicted` the probability per label by the
     current model (None: not predicted by it), `tissue_px` its tissue in level-0 pixels (None: not measured).
     `unlike` is how far it is from what that model was trained on, above 1 unlike it (None: not known); `mpp_from` is
-    where its resolution is from ('' : not kept), `objective` the power of the objective that its file states.
+    where its resolution is from ('' : not kept), `objective` the power of the objective that its file states,
+    `stated_case` the pseudonym of the patient that its DICOM file states ('': none).
     """
 
     id: int
@@ -86,6 +87,7 @@ class SlideRecord:
     unlike: float | None = None
     mpp_from: MppFrom = MppFrom.NOT_KEPT
     objective: float | None = None
+    stated_case: str = ""
 
     @property
     def is_unlike(self) -> bool:

@@ -152,6 +152,7 @@ def slide_of(row: Row, *, name: str) -> SlideRecord:
         unlike=row["unlike"],
         mpp_from=MppFrom(row["mpp_from"]),
         objective=row["objective"],
+        stated_case="" if row["stated_case"] is None else str(json.loads(row["stated_case"])),
     )
 
 

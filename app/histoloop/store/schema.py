@@ -385,14 +385,16 @@ MIGRATIONS: tuple[str, ...] = (
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
 SELECT_SLIDES = """
-    SELECT slide.*, given.label, given.person, given.created, newest.probabilities AS predicted, newest.unlike
+    SELECT slide.*, given.label, given.person, given.created, newest.probabilities AS predicted, newest.unlike,
+        (SELECT value FROM setting WHERE key = 'case of ' || slide.fingerprint) AS stated_case
     FROM slide LEFT JOIN slide_label AS given ON given.id = (
         SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
     ) LEFT JOIN prediction AS newest ON newest.id = (
         SELECT MAX(own.id) FROM prediction AS own JOIN model ON model.id = own.model_id
         WHERE own.slide_id = slide.id AND model.status = 'current'
     ) WHERE slide.removed IS NULL"""
-"""Slides that were not removed, with the label given last and their newest prediction by the current model."""
+"""Slides that were not removed, with the label given last, their newest prediction by the current model, and the case
+that their file states, which is a setting (`store.parts.slides`)."""
 
 SELECT_EVERY_ANNOTATION = """
     SELECT annotation.*, assessment.label, assessment.size FROM annotation LEFT JOIN assessment ON assessment.id = (

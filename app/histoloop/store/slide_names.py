@@ -60,6 +60,14 @@ def case_of(path: Path) -> str:
     return "" if found is None else found.group().upper() if found.re is not _CASE_FOLDER else found.group()
 
 
+def case_of_slide(path: Path, name: str, stated: str) -> str:
+    """The case that a slide is of: by its file or folder, by what it is called, else the one that its file states.
+
+    What a DICOM slide is called is written on its glass (slides/find.py: slide_name).
+    """
+    return case_of(path) or case_of(Path(name)) or stated
+
+
 def _told_apart(slides: Sequence[tuple[Path, str]]) -> list[str]:
     wholes = [_parts(path, name) for path, name in slides]
     same = Counter(tuple(whole) for whole in wholes)

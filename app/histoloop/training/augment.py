@@ -28,12 +28,15 @@ _OPAQUE = 1 / 255
 class AugmentSettings:
     """What is varied. Scales above 1 enlarge tissue; `crop_px` 0 keeps the tile's size.
 
+    Tiles are flipped and turned by right angles; without `turns` flipped alone, both ways (label-prop Tab. 5).
+
     `stain` is the standard deviation of the random linear mix of optical densities, `brightness` that of the exponent.
     `colour_jitter` multiplies brightness, contrast and saturation by 1 +- so much, `hue` turns the colour circle by so
     much of it: what the papers do (thesis 2.1.3.1: 0.5 and 0.05).
     """
 
     flips_and_turns: bool = True
+    turns: bool = True
     scale_min: float = 0.8
     scale_max: float = 1.25
     crop_px: int = 0
@@ -87,7 +90,7 @@ def augment(
     planes = _rescale(planes, settings, generator)
     planes = _crop(planes, settings.crop_px, generator, places)
     if settings.flips_and_turns:
-        planes = _flip_and_turn(planes, generator, places)
+        planes = (_flip_and_turn if settings.turns else _flip)(planes, generator, places)
     planes = _pad(planes, multiple_px)
     return Batch(
         tiles_BCHW=planes[:, :3].contiguous(),
@@ -216,6 +219,14 @@ def _flip_and_turn(planes: Tensor, generator: torch.Generator, places: Places) -
     flipped = places.of(torch.rand(places.count, generator=generator) < 0.5, len(planes))
     turned[flipped] = turned[flipped].flip(-1)
     return turned
+
+
+def _flip(planes: Tensor, generator: torch.Generator, places: Places) -> Tensor:
+    flipped = planes.clone()
+    for dim in (-1, -2):
+        chosen = places.of(torch.rand(places.count, generator=generator) < 0.5, len(planes))
+        flipped[chosen] = flipped[chosen].flip(dim)
+    return flipped
 
 
 def _pad(planes: Tensor, multiple_px: int) -> Tensor:

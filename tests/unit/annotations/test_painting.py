@@ -68,3 +68,10 @@ def test_a_region_without_a_stroke_knows_that_it_has_none():
     assert not own.has_strokes
     own.take(Patch(1, 1, np.array([[PAINTED_BACKGROUND]], np.uint8)), Patch(1, 1, np.array([[0]], np.uint8)))
     assert own.has_strokes
+
+
+def test_the_class_to_go_on_with_is_the_one_that_covers_most_and_the_first_where_there_is_none() -> None:
+    mask = np.array([[1, 2, 2, 0]], np.uint8)
+    origin = np.full(mask.shape, UNTOUCHED, np.uint8)
+    assert PaintedRegion(mask, origin, predicted=mask, counts=Counts.REGION).likeliest(3) == 2
+    assert PaintedRegion(mask * 0, origin, predicted=mask, counts=Counts.REGION).likeliest(3) == 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -15,7 +17,12 @@ from histoloop.cli import main
 from histoloop.errors import DataError
 from histoloop.training.recipe import load_recipe, parse_recipe, recipe_path, shipped_recipes
 from histoloop.workflows.contents.rounds import CONSISTENCY_RECIPE, RECIPES
+from histoloop.workflows.experiments.evaluate import EvaluationSettings
 from histoloop.workflows.experiments.patch_grid import PatchSettings
+from histoloop.workflows.experiments.simulate import PRESETS, adjusted
+from histoloop.workflows.queries.score_project import PASSES
+from histoloop.workflows.queries.score_regions import ScoringSettings
+from histoloop.workflows.queries.vaal_scores import PAPER_VAAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,3 +216,59 @@ def test_the_protocol_of_patches_is_passed_on(monkeypatch: pytest.MonkeyPatch, t
     options = ["--tissue-min", "0.3", "--tumour-min", "0.25", "--tumour-abundant", "0.6", "--abundant-share", "0.64"]
     assert main(["patches", str(tmp_path), "--masks", "m", "--out", "o", "--patch", "256", *options]) == 1
     assert given == [PatchSettings(256, 0.3, 0.25, 0.6, 0.64)]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What the workflows behind `simulate`, `evaluate` and `rank` are called with; none of them runs."""
+    calls: list[dict[str, object]] = []
+
+    def record(*_: object, **named: object) -> NoReturn:
+        calls.append(named)
+        raise DataError("enough", advice="stop")
+
+    experiments = "histoloop.workflows.experiments"
+    for name in ("simulate.simulate", "evaluate.evaluate_model", "rank_models.rank_on_dataset"):
+        monkeypatch.setattr(f"{experiments}.{name}", record)
+    return calls
+
+
+def test_numbers_of_the_strategies_are_passed_on(given: list[dict[str, object]]) -> None:
+    options = ["--passes", "7", "--neighbours", "9", "--pseudo-weight", "0.3", "--vaal", "paper"]
+    assert main(["simulate", "--data", "d", "--json", "j", *options]) == 1
+    wanted = adjusted(PRESETS["quick"], passes=7, neighbours=9, pseudo_weight=0.3, vaal="paper")
+    assert given[0]["settings"] == wanted
+    session = wanted.session
+    numbers = (session.score.passes, session.neighbours, session.learn.pseudo_weight, session.score.vaal)
+    assert numbers == (7, 9, 0.3, PAPER_VAAL)
+    assert main(["simulate", "--data", "d", "--json", "j", "--preset", "paper"]) == 1
+    assert given[1]["settings"] == PRESETS["paper"]
+
+
+def test_what_is_to_be_measured_is_passed_on(given: list[dict[str, object]]) -> None:
+    options = ["--robustness", "--quantise", "256", "--target", "tumour", "--probe", "svm", "--views"]
+    assert main(["evaluate", "--model", "colon-ebhi-resnet18", "--data", "d", *options]) == 1
+    wanted = EvaluationSettings(robustness=True, quantise_levels=256, target="tumour", probe="svm", views=True)
+    assert given[0]["settings"] == wanted
+
+
+def test_models_are_ranked_by_probabilities_unless_it_is_said_otherwise(given: list[dict[str, object]]) -> None:
+    assert main(["rank", "--data", "d", "colon-ebhi-resnet18"]) == 1
+    assert main(["rank", "--data", "d", "colon-ebhi-resnet18", "--outputs", "logit"]) == 1
+    assert [call["outputs"] for call in given] == ["softmax", "logit"]
+
+
+def test_how_regions_are_scored_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def record(*_: object, settings: ScoringSettings, **__: object) -> NoReturn:
+        given.append(settings)
+        raise DataError("enough", advice="stop")
+
+    monkeypatch.setattr("histoloop.workflows.projects.opened_project", lambda _folder: nullcontext(MagicMock()))
+    monkeypatch.setattr("histoloop.workflows.prediction.predict.predict_project", lambda *_, **__: iter(()))
+    monkeypatch.setattr("histoloop.cli.questions.run", lambda work: next(work, MagicMock()))
+    monkeypatch.setattr("histoloop.workflows.queries.ask.ask", record)
+    assert main(["query", "P"]) == 1
+    assert main(["query", "P", "--passes", "50", "--vaal", "paper"]) == 1
+    assert given == [ScoringSettings(passes=PASSES), ScoringSettings(passes=50, vaal=PAPER_VAAL)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from histoloop import cli
 from histoloop.cli import main
 from histoloop.cli.arguments import LARGEST_SIDE_PX, SMALLEST_SIDE_PX
 from histoloop.cli.outcome import Outcome, report
-from histoloop.cli.terminal import print_error, shown
+from histoloop.cli.terminal import as_argument, print_error, shown
 from histoloop.workflows.contents import candidate_regions
 
 EVIL = "a\x1b[31m\n\u202efdp.exe\t=1+1"
@@ -55,6 +57,20 @@ def test_an_outcome_has_one_shape_and_a_code_with_its_meaning(
     assert all(f"histoloop: {name}: {reason}" in err for name, reason in failed)
     assert "passed over: notes.txt: no slide" in err
     assert "Mind: assumed" in err
+
+
+def test_a_command_that_is_suggested_can_be_copied_whatever_its_folder_is_called() -> None:
+    folder = Path("Pr\N{LATIN SMALL LETTER U WITH DIAERESIS}fung Gewebe's")
+    assert as_argument("plain") == "plain"
+    if os.name == "posix":
+        assert shlex.split(f"histoloop decide {as_argument(folder)} keep") == [
+            "histoloop",
+            "decide",
+            str(folder),
+            "keep",
+        ]
+    else:
+        assert as_argument(folder) == f'"{folder}"'
 
 
 def test_json_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histoloop.store.slide_names import case_of, unique_names
+from histoloop.store.slide_names import case_of, case_of_slide, unique_names
 
 
 def names_of(*paths: str) -> list[str]:
@@ -70,3 +70,16 @@ def test_no_two_slides_have_one_name_and_each_is_an_end_of_its_path(places: set[
 )
 def test_a_case_is_what_the_name_begins_with_or_the_folder_is_called(path: str, case: str) -> None:
     assert case_of(Path(path)) == case
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "stated", "case"),
+    [
+        ("case-3/a.dcm", "S19-12345 A1", "P-7", "case-3"),
+        ("a/1.2.3.dcm", "S19-12345 A1", "P-7", "S19-12345"),
+        ("a/1.2.3.dcm", "Colon, HE", "P-7", "P-7"),
+        ("a/1.2.3.dcm", "Colon, HE", "", ""),
+    ],
+)
+def test_what_a_file_states_of_the_case_counts_where_no_name_does(path: str, name: str, stated: str, case: str) -> None:
+    assert case_of_slide(Path(path), name, stated) == case

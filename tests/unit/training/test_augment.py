@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from histoloop.training.augment import AugmentSettings, augment, jitter, vary_stain
-from histoloop.training.samples import TrainingTile, collate
+from histoloop.training.samples import Batch, TrainingTile, collate
 
 NOTHING = AugmentSettings(flips_and_turns=False, scale_min=1, scale_max=1, stain=0, brightness=0)
 
 
-def batch_of_marked_tiles() -> object:
+def batch_of_marked_tiles() -> Batch:
     rng = np.random.default_rng(0)
     tiles = []
     for name in "ab":
@@ -33,6 +35,20 @@ def test_masks_turn_with_their_tiles(seed: int) -> None:
     varied = augment(batch_of_marked_tiles(), settings, torch.Generator().manual_seed(seed), multiple_px=32)
     assert varied.tiles_BCHW.shape == (2, 3, 32, 32)
     assert torch.equal(varied.tiles_BCHW[:, 0] < 0.5, varied.masks_BHW > 0.5)
+
+
+def test_without_turns_tiles_are_flipped_both_ways_alone() -> None:
+    settings = dataclasses.replace(NOTHING, flips_and_turns=True, turns=False)
+    batch = batch_of_marked_tiles()
+    ways: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
+    seen = set()
+    for seed in range(16):
+        varied = augment(batch, settings, torch.Generator().manual_seed(seed), multiple_px=32)
+        found = [dims for dims in ways if torch.equal(varied.tiles_BCHW[0], batch.tiles_BCHW[0].flip(dims))]
+        assert len(found) == 1  # never turned by a right angle
+        assert torch.equal(varied.masks_BHW[0], batch.masks_BHW[0].flip(found[0]))
+        seen.add(found[0])
+    assert seen == set(ways)
 
 
 def test_shrunken_tiles_are_padded_and_the_padding_does_not_count() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +20,13 @@ from histoloop.exchange.pages.page import Page, PageTable, PageText, elided, mon
 from histoloop.geometry import Region
 from histoloop.language import speak
 from histoloop.progress import finish
+from histoloop.workflows.contents.cross_validation import CrossValidated
 from histoloop.workflows.contents.slide_overview import slide_overview
 from histoloop.workflows.contents.slide_page import LONGEST_TEXT, SeenSlide, names_on_pages, page_of_slide
 from histoloop.workflows.report_pages import write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from histoloop.store.project import Project
     from histoloop.store.records import SlideRecord
@@ -76,6 +78,32 @@ def test_an_unpredicted_slide_shows_what_was_painted_and_says_so(
     finish(write_pages(project, tmp_path / "out"))
     assert "The slide is not predicted: these are areas of annotated regions." in page_text(
         tmp_path / "out/b-report.html"
+    )
+
+
+def test_where_nothing_is_known_no_area_is_said_to_be_zero(
+    project: Project, add_slide: Callable[..., SlideRecord], tmp_path: Path
+) -> None:
+    finish(write_pages(project, tmp_path / "empty"))
+    assert "Slides None. Model" in page_text(tmp_path / "empty/report.html")
+    add_slide("b.png", mpp=0.5)
+    finish(write_pages(project, tmp_path / "out"))
+    text = page_text(tmp_path / "out/b-report.html")
+    assert "Areas Nothing is known: the slide is not predicted, and nothing is painted on it." in text
+    assert "0.0000" not in text
+
+
+@pytest.mark.usefixtures("slide")
+def test_a_cross_validation_of_the_model_in_use_is_on_the_page(project: Project, tmp_path: Path) -> None:
+    base = project.models.current()
+    folder = Path(shutil.copytree(base.folder, project.models.new_folder(1)))
+    model = project.models.add(folder.name, hash="one", parent=base.id, round=1)
+    found = CrossValidated(7, 0.8, (0.7, 0.9), 5, 0.6, 0.75, (0.05, 0.25))
+    project.rounds.add(model.id, base.id, {"held_out": 1.0, "dice": 0.7, **found.as_figures()}, 6)
+    project.models.make_current(model.id)
+    finish(write_pages(project, tmp_path / "out"))
+    assert "Cross-validation Cross-validated on 7 painted regions: Dice 0.800" in page_text(
+        tmp_path / "out/report.html"
     )
 
 

@@ -15,8 +15,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.qt import QtViewer
 from napari.settings import get_settings
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QContextMenuEvent, QMouseEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QContextMenuEvent, QKeySequence, QMouseEvent
 
 from histoloop.geometry import Region
 from histoloop.gui.canvas.camera import CameraState, cosine_and_sine
@@ -154,10 +154,14 @@ class NapariCanvas(QObject):
         x, y = self._to_slide(float(camera.center[-1]), float(camera.center[-2]))
         return CameraState(x, y, float(camera.zoom), self._degrees)
 
-    def look_at(self, x: float, y: float) -> None:
-        """Put a place into the middle."""
+    def look_at(self, x: float, y: float, *, zoom: float | None = None) -> None:
+        """Put a place into the middle, at so many screen pixels per level-0 pixel: one move."""
         cosine, sine = cosine_and_sine(self._degrees)
-        self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+        with QSignalBlocker(self):
+            if zoom is not None:
+                self.zoom(zoom)
+            self._model.scene.camera.center = (0.0, sine * x + cosine * y, cosine * x - sine * y)
+        self.moved.emit()
 
     def turn(self, degrees: int) -> None:
         """Turn the slide clockwise, from upright, about the middle of the canvas."""
@@ -168,7 +172,6 @@ class NapariCanvas(QObject):
             layer.turn(turned)
         self._redraws.anew()
         self.look_at(camera.x, camera.y)
-        self.moved.emit()  # the middle may be where it was
 
     def _to_slide(self, x: float, y: float) -> tuple[float, float]:
         """A place of napari's world on the slide."""
@@ -263,7 +266,7 @@ class NapariCanvas(QObject):
         elif event.type() == QEvent.Type.MouseButtonRelease:
             self._catch_up(event)  # type: ignore[arg-type]
         elif event.type() == QEvent.Type.ShortcutOverride:
-            return self._drop_polygon(event)  # type: ignore[arg-type]
+            return self._take_back_polygon(event)  # type: ignore[arg-type]
         elif event.type() in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             return self._on_key(event)  # type: ignore[arg-type]
         return super().eventFilter(watched, event)
@@ -288,12 +291,14 @@ class NapariCanvas(QObject):
         if (taken := backend._vispy_mouse_data["last_event"]) is not None:
             self._qt_viewer.canvas._on_mouse_move(taken)
 
-    def _drop_polygon(self, event: QKeyEvent) -> bool:
-        """Esc drops a polygon that was begun, before it means anything else to the window."""
+    def _take_back_polygon(self, event: QKeyEvent) -> bool:
+        """Of a polygon that was begun Esc drops all, and undo the last corner, before they mean anything else."""
         polygon = self.labels._overlays["polygon"]
-        if event.key() != Qt.Key.Key_Escape or not polygon.points:
+        if not polygon.points or not (event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)):
             return False
-        polygon.points = []
+        *corners, pointer = polygon.points  # which napari keeps as the last one
+        kept = [] if event.key() == Qt.Key.Key_Escape else corners[:-1]
+        polygon.points = [*kept, pointer] if kept else []
         event.accept()
         return True
 

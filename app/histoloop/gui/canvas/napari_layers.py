@@ -131,7 +131,7 @@ class Painted(Labels):  # type: ignore[misc]
         if self._wanted is None:
             return
         (look, line_px), self._since = self._wanted, None
-        work = functools.partial(look.numbered_in_bands, self.data.copy(), line_px)
+        work = functools.partial(look.numbered_in_bands, self.data, line_px)  # what is painted meanwhile is done again
         done = functools.partial(self._show_lines, self.data, self._wanted)
         self._worker.request(work, on_done=done, topic="lines")
 

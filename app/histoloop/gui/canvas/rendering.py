@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -134,16 +135,20 @@ class SceneMap:
     network: NetworkConfig
     probabilities: Mapping[str, float]
     threshold: float = 0.5
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _methods: dict[tuple[str, str | None], MapMethod | None] = field(default_factory=dict)
     _views: dict[object, MapView] = field(default_factory=dict)
 
     def view(self, place: Region, size: tuple[int, int], style: OverlayStyle) -> MapView:
         """Mask and heatmap of a region as a style wants them."""
         key, method = (place, size, style.method, style.label), self.method(style)
-        drawn = self._views.pop(key, None)
+        with self._lock:
+            drawn = self._views.get(key)
         if drawn is None:
             drawn = view_map(self.slide_map, self.scheme, place, size=size, threshold=EVERYWHERE, method=method)
-        self._views = {each: self._views[each] for each in list(self._views)[1 - KEPT_VIEWS :]} | {key: drawn}
+        with self._lock:
+            others = [each for each in self._views if each != key]
+            self._views = {each: self._views[each] for each in others[1 - KEPT_VIEWS :]} | {key: drawn}
         foreground = drawn.foreground
         if drawn.classes is None:
             mask = drawn.mask * (foreground > style.threshold)
@@ -159,11 +164,12 @@ class SceneMap:
         """The method of a style; None for the foreground as it was stored."""
         name = self._name(style)
         label = style.label if takes_label(name) and style.label in self.slide_map.label_names else None
-        if (name, label) not in self._methods:
-            self._methods[name, label] = choose_method(
-                self.slide_map, self.network, name, probabilities=self.probabilities, label=label
-            )
-        return self._methods[name, label]
+        with self._lock:
+            if (name, label) not in self._methods:
+                self._methods[name, label] = choose_method(
+                    self.slide_map, self.network, name, probabilities=self.probabilities, label=label
+                )
+            return self._methods[name, label]
 
     def _name(self, style: OverlayStyle) -> str:
         offered = localisation_methods(self.network)
@@ -186,7 +192,7 @@ class LiveScene:
 
 @dataclass(slots=True, eq=False)
 class SlideScene:
-    """A slide with its maps and annotations, rendered region by region; for one worker thread at a time.
+    """A slide with its maps and annotations, rendered region by region, by several threads at a time.
 
     `annotated` are those that are finished, `begun` the drafts of the person who looks at it, on top of them, and
     `reviewed` says how those regions stand that two readers painted. `compared` are the maps of the model that the

@@ -9,18 +9,19 @@ import math
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from histoloop.geometry import Region
-from histoloop.gui.canvas.composing import OverlayStyle
+from histoloop.gui.canvas.composing import Overlay, OverlayStyle
 from histoloop.gui.canvas.rendering import SlideScene, View, Window, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from histoloop.slides.reader import Pixels
 
@@ -33,7 +34,7 @@ FINE_ENOUGH = 1.15
 CHEAP = 8
 """A coarse level is shown first where it decodes so many times fewer pixels than the fine one."""
 
-PATIENCE_S = 0.1
+PATIENCE_S = 0.2
 """Until the second picture of a place that is not sharp yet; each one after it takes twice as long as the one before.
 
 To paint a picture takes time too, a good part of this where no graphics card does it.
@@ -97,53 +98,73 @@ class Sharpener:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), thread_name_prefix="histoloop-tiles")
+        self._overlays = ThreadPoolExecutor(1, thread_name_prefix="histoloop-overlays")
 
     def views(self, wish: Wish, go_on: Callable[[], bool]) -> Iterator[View]:
         """Pictures of the place, sharper and sharper, then with what lies around it; until `go_on` says no."""
         scene, level = wish.scene, level_for(wish.scene, wish.downsample)
         window = scene.window(wish.visible, level)
         around = scene.window(_around(wish), level)
-        coarse: View | None = None
-        if wish.at_once and not self._has_all(wish, window) and (coarser := coarse_level(scene, level)) is not None:
-            coarse = scene.render(wish.visible, scene.pyramid.levels[coarser].downsample, wish.style)
-            yield replace(coarse, is_sharp=False)
-        if window == around or not self._has_all(wish, around):
-            yield from self._sharper(wish, window, coarse, go_on)
+        with self._laying(wish, window) as overlay:  # while the coarse picture is made and painted
+            coarse: View | None = None
+            if wish.at_once and not self._has_all(wish, window) and (coarse := _coarse(wish, level)) is not None:
+                yield coarse
+            if go_on():
+                yield from self._sharper(wish, window, coarse, overlay, go_on)
         if window != around and go_on():
-            yield from self._sharper(wish, around, None, go_on)
+            with self._laying(wish, around) as overlay:
+                yield from self._sharper(wish, around, None, overlay, go_on)
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(cancel_futures=True)
+        self._overlays.shutdown(cancel_futures=True)
 
-    def _sharper(self, wish: Wish, window: Window, coarse: View | None, go_on: Callable[[], bool]) -> Iterator[View]:
-        """A window as its tiles come, over the pixels of a coarse view; without one only when all of it is there."""
-        scene, size = wish.scene, wish.scene.pyramid.tile_px
-        coming: dict[Future[Pixels], Tile] = {}
+    @contextmanager
+    def _laying(self, wish: Wish, window: Window) -> Iterator[Future[tuple[Overlay, str]]]:
+        """What lies over a window, made on another thread until the end of the block."""
+        overlay = self._overlays.submit(wish.scene.overlay, window, wish.style)
         try:
-            for tile in tiles_of(scene, window, wish.pointer):
-                coming[self._threads.submit(scene.pyramid.read_tile, tile.level, tile.row, tile.column)] = tile
-            overlay, no_masks = scene.overlay(window, wish.style)
-            shown = _enlarged(coarse, window)
+            yield overlay
+        finally:
+            _wait_for([overlay])
+
+    @contextmanager
+    def _reading(self, wish: Wish, window: Window) -> Iterator[dict[Future[Pixels], Tile]]:
+        """The tiles of a window, which threads read until the end of the block."""
+        read, coming = wish.scene.pyramid.read_tile, {}
+        try:
+            for tile in tiles_of(wish.scene, window, wish.pointer):
+                coming[self._threads.submit(read, tile.level, tile.row, tile.column)] = tile
+            yield coming
+        finally:
+            _wait_for(coming)
+
+    def _sharper(
+        self,
+        wish: Wish,
+        window: Window,
+        coarse: View | None,
+        overlay: Future[tuple[Overlay, str]],
+        go_on: Callable[[], bool],
+    ) -> Iterator[View]:
+        """A window as its tiles come, over the pixels of a coarse view; without one only when all of it is there."""
+        with self._reading(wish, window) as coming:
+            laid, no_masks = overlay.result()
+            shown, there = np.full((window.height, window.width, 3), 255, np.uint8), []
             last, patience = time.monotonic(), PATIENCE_S
-            left = len(coming)
             for done in as_completed(coming):
                 if not go_on():
                     return
-                tile, left = coming[done], left - 1
-                part, x, y = _inside(window, done.result(), x=tile.column * size, y=tile.row * size)
-                pixels = overlay.over(scene.seen(part, wish.style), x=x, y=y)
-                shown[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
-                if left and coarse is not None and time.monotonic() - last > patience:
-                    yield view_of(window, shown.copy(), no_masks, overlay, is_sharp=False)
+                part, x, y = _inside(window, done.result(), coming[done], wish.scene.pyramid.tile_px)
+                place = np.s_[y : y + part.shape[0], x : x + part.shape[1]]
+                shown[place] = laid.over(wish.scene.seen(part, wish.style), x=x, y=y)
+                there.append(place)
+                if len(there) < len(coming) and coarse is not None and time.monotonic() - last > patience:
+                    between = _between(coarse, window, shown, there)
+                    yield view_of(window, between, no_masks, laid, is_sharp=False)
                     last, patience = time.monotonic(), 2 * patience
-            yield view_of(window, shown, no_masks, overlay)
-        finally:
-            for each in coming:
-                each.cancel()
-            for each in coming:  # what runs reads the slide, which may be closed next
-                if not each.cancelled():
-                    each.exception()
+            yield view_of(window, shown, no_masks, laid)
 
     @staticmethod
     def _has_all(wish: Wish, window: Window) -> bool:
@@ -157,21 +178,41 @@ def _around(wish: Wish) -> Region:
     return wish.visible.grown(margin).intersection(wish.scene.slide.extent) or wish.visible
 
 
-def _enlarged(coarse: View | None, window: Window) -> Pixels:
-    """The pixels of a coarse view at a window's size; white without one."""
-    if coarse is None:
-        return np.full((window.height, window.width, 3), 255, np.uint8)
+def _coarse(wish: Wish, level: int) -> View | None:
+    """The place at a level that takes much less work; None where there is none."""
+    scene, coarser = wish.scene, coarse_level(wish.scene, level)
+    if coarser is None:
+        return None
+    found = scene.render(wish.visible, scene.pyramid.levels[coarser].downsample, wish.style)
+    return replace(found, is_sharp=False)
+
+
+def _between(coarse: View, window: Window, sharp: Pixels, there: Iterable[tuple[slice, slice]]) -> Pixels:
+    """The pixels of a coarse view at a window's size, with those that are sharp already where they are there."""
     place = window.place
     left, top = (place.x - coarse.x) / coarse.downsample, (place.y - coarse.y) / coarse.downsample
     right, bottom = left + place.width / coarse.downsample, top + place.height / coarse.downsample
     height, width = coarse.pixels.shape[:2]
     box = (max(0.0, left), max(0.0, top), min(width, right), min(height, bottom))
-    picture = Image.fromarray(coarse.pixels).resize((window.width, window.height), Image.Resampling.BILINEAR, box=box)
-    return np.array(picture)
+    size = (window.width, window.height)
+    found = np.array(Image.fromarray(coarse.pixels).resize(size, Image.Resampling.BILINEAR, box=box))
+    for each in there:
+        found[each] = sharp[each]
+    return found
 
 
-def _inside(window: Window, pixels: Pixels, *, x: int, y: int) -> tuple[Pixels, int, int]:
-    """What of a tile at (x, y, in pixels of the level) is in a window, and where (column, row) in the window."""
+def _inside(window: Window, pixels: Pixels, tile: Tile, tile_px: int) -> tuple[Pixels, int, int]:
+    """What of a tile's pixels is in a window, and where (column, row) in the window."""
+    x, y = tile.column * tile_px, tile.row * tile_px
     left, top = max(0, window.x - x), max(0, window.y - y)
     part = pixels[top : window.y + window.height - y, left : window.x + window.width - x]
     return part, x + left - window.x, y + top - window.y
+
+
+def _wait_for(work: Collection[Future[Any]]) -> None:
+    """Let nothing of it run any more: what runs reads the slide, which may be closed next."""
+    for each in work:
+        each.cancel()
+    for each in work:
+        if not each.cancelled():
+            each.exception()

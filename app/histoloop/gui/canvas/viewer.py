@@ -92,6 +92,7 @@ class SlideViewer(QWidget):
         self._came.connect(self._show_detail)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._request_detail)
+        self._looked = 0.0  # when that was done last
         self._scene: SlideScene | None = None
         self._style = OverlayStyle()
         self._turns: dict[Path, int] = {}
@@ -223,9 +224,7 @@ class SlideViewer(QWidget):
         """Put a place (level-0 pixels) into the middle, at `zoom` screen pixels per level-0 pixel, turned so far."""
         if degrees is not None:
             self.turn_to(degrees)
-        if zoom is not None:
-            self._made.zoom(zoom)
-        self._made.look_at(x, y)
+        self._made.look_at(x, y, zoom=zoom)
 
     def turn_to(self, degrees: int) -> None:
         """Turn the slide clockwise by so many degrees from upright; it is so again whenever it is shown."""
@@ -518,9 +517,11 @@ class SlideViewer(QWidget):
     def _on_camera(self) -> None:
         self._overlay.camera = self.camera()
         self._overlay.update()
-        if not self._settle.isActive():
-            self._settle.start()
         self.camera_changed.emit()
+        if time.monotonic() - self._looked > SETTLE_MS / 1000:
+            self._request_detail()
+        elif not self._settle.isActive():
+            self._settle.start()
 
     @property
     def seen_style(self) -> OverlayStyle:
@@ -537,7 +538,8 @@ class SlideViewer(QWidget):
 
     def _request_detail(self, *, at_once: bool = True) -> None:
         """Have the pixels that are on the screen rendered, where they are not; `at_once` as of `Wish`."""
-        if self._scene is None:
+        self._looked = time.monotonic()
+        if self._scene is None or self._canvas is None or not self.camera().zoom:  # being made, it looks nowhere yet
             return
         visible = self.visible_region().intersection(self._scene.slide.extent)
         if visible is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from histoloop.annotations.class_names import spoken_title
 from histoloop.exchange.tables import TABLE_STYLES
-from histoloop.gui.kit.widgets import NarrowCheck, label, set_role, visible_name
+from histoloop.gui.kit.widgets import NarrowCheck, label, plain_tip, set_role, visible_name
 from histoloop.language import mark, spoken, tr
 from histoloop.workflows.contents.export_choices import DRAWN_BY, FORMATS, ExportChoices
 
@@ -49,6 +49,11 @@ BY_LANGUAGE = {"de": "excel-semicolon", "fr": "excel-semicolon"}
 """What Excel expects where the window speaks so; else the table for programs is offered first."""
 
 
+def usual_table() -> str:
+    """The table that a double click opens where the window's language is spoken; that for programs in English."""
+    return BY_LANGUAGE.get(spoken().code, "csv")
+
+
 class ExportDialog(QDialog):
     """Everything is chosen at first; *Export* waits until there is something to write. `chosen` are slides by id."""
 
@@ -61,10 +66,15 @@ class ExportDialog(QDialog):
         self.slides = QListWidget()
         self.slides.setAccessibleName(tr("Slides"))
         self.slides.setFixedHeight(LIST_PX)
+        self.slides.setSpacing(2)
+        self.slides.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.slides.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.all_slides = QCheckBox(tr("All slides"))
         several = len(chosen) > 1
         for slide in slides:
             item = QListWidgetItem(visible_name(slide.name))
             item.setData(Qt.ItemDataRole.UserRole, slide.id)
+            item.setToolTip(plain_tip(slide.name))
             on = not several or slide.id in chosen
             item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
             self.slides.addItem(item)
@@ -74,7 +84,7 @@ class ExportDialog(QDialog):
         self.table = QComboBox()
         for name in TABLE_STYLES:
             self.table.addItem(tr(TABLES[name]), name)
-        self.table.setCurrentIndex(self.table.findData(BY_LANGUAGE.get(spoken().code, "csv")))
+        self.table.setCurrentIndex(self.table.findData(usual_table()))
         self.missing = label(role="muted", wrap=True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.export = self.buttons.addButton(tr("Export…"), QDialogButtonBox.ButtonRole.AcceptRole)
@@ -83,6 +93,7 @@ class ExportDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         self._arrange()
         self.slides.itemChanged.connect(lambda _item: self._check())
+        self.all_slides.clicked.connect(self._choose_all)
         for box in (*self.classes.values(), *self.formats.values(), *self.hands.values()):
             box.setChecked(True)
             box.toggled.connect(lambda _on: self._check())
@@ -104,10 +115,20 @@ class ExportDialog(QDialog):
             int(item.data(Qt.ItemDataRole.UserRole)) for item in items if item.checkState() is Qt.CheckState.Checked
         ]
 
+    def _choose_all(self) -> None:
+        """Every slide, or where all are chosen already none."""
+        none = len(self._slide_ids()) == self.slides.count()
+        with QSignalBlocker(self.slides):
+            for number in range(self.slides.count()):
+                self.slides.item(number).setCheckState(Qt.CheckState.Unchecked if none else Qt.CheckState.Checked)
+        self._check()
+
     def _check(self) -> None:
         """Say what has to be chosen yet."""
-        missing = ""
-        if not self._slide_ids():
+        missing, chosen = "", len(self._slide_ids())
+        of_all = Qt.CheckState.Checked if chosen == self.slides.count() else Qt.CheckState.PartiallyChecked
+        self.all_slides.setCheckState(of_all if chosen else Qt.CheckState.Unchecked)
+        if not chosen:
             missing = tr("Choose at least one slide.")
         elif not any(box.isChecked() for box in self.classes.values()):
             missing = tr("Choose at least one class.")
@@ -119,7 +140,8 @@ class ExportDialog(QDialog):
     def _arrange(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(tr("Slides"), self.slides)
+        form.addRow(tr("Slides"), self.all_slides)
+        form.addRow("", self.slides)
         for title, boxes in (
             (tr("Classes"), list(self.classes.values())),
             (tr("Who drew"), list(self.hands.values())),

@@ -11,7 +11,7 @@ from histoloop.gui.canvas.gained_lost import GAINED, LOST
 from histoloop.gui.kit.widgets import NARROW_CHARACTERS, Panel, action_button, button, label, row, set_role, swatch
 from histoloop.gui.kit.wrapping_check import WrappingCheck
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.contents.verdict import Verdict, in_words, verdict_of
+from histoloop.workflows.contents.verdict import Verdict, crossed_in_words, in_words, rose, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,15 @@ class Decision(QWidget):
                 "the held-out regions). It is better or worse only where the interval lies on one side of zero."
             )
         )
+        self.crossed = label(wrap=True)
+        self.crossed.setToolTip(
+            tr(
+                "Each painted region in turn was left out, and a decoder fitted quickly to the others drew it. The "
+                "model before is compared only on regions that it has not learned from. Such intervals are a little "
+                "too narrow."
+            )
+        )
+        self.cross = action_button(actions["cross_validate"], text=tr("Measure by cross-validation"))
         self.similar = button("", tip=tr("Regions used for training with the model's own masks"))
         self.similar.setAccessibleName(tr("Regions used for training with the model's own masks"))
         self.show_new = WrappingCheck(tr("Show the new masks"))
@@ -68,6 +77,8 @@ class Decision(QWidget):
             self.heading,
             self.dice,
             self.verdict,
+            self.crossed,
+            self.cross,
             self.class_dice,
             self.classes,
             self.similar,
@@ -105,10 +116,12 @@ class Decision(QWidget):
         self.verdict.setText(in_words(candidate))
         set_role(self.verdict, ROLES.get(verdict, "muted"))
         self.dice.setVisible(verdict is not Verdict.NOT_MEASURED)
-        rose = old is not None and new is not None and new > old
+        self.crossed.setText(crossed_in_words(candidate.crossed))
+        self.crossed.setVisible(candidate.crossed is not None)
+        self.cross.setVisible(candidate.can_be_crossed)
         if old is not None and new is not None:
             self.dice.setText(tr("Dice {old:.3f} → {new:.3f}", old=old, new=new))
-        set_role(self.keep, "primary" if rose else "")
+        set_role(self.keep, "primary" if rose(candidate) else "")
         set_role(self.roll_back, "primary" if verdict is Verdict.WORSE else "")
 
     def _show_class_dice(self, old: float | None, new: float | None) -> None:

@@ -13,6 +13,7 @@ from histoloop.acquisition.learning_curve import expected_gain
 from histoloop.gui.kit.widgets import label
 from histoloop.gui.panels.training_curve import COLOURS
 from histoloop.language import tr, tr_plural
+from histoloop.workflows.contents.rounds import ENOUGH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ class RoundsCurve(QWidget):
         )
         self.plot.take([(one.annotations, one.dice) for one in rounds], gain)
         self.expected.setVisible(gain is not None)
-        self.hint.setVisible(gain is not None and gain.flat)
+        self.hint.setVisible(gain is not None and gain.flat and rounds[-1].held_out >= ENOUGH)
         if gain is not None:
             self.expected.setText(gain_in_words(gain, held_out=rounds[-1].held_out))
             self.hint.setText(tr("The curve is flat: more annotations hardly help now. It is time to stop."))

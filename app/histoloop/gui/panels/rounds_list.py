@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QDateTime, QLocale, QSize, Qt, Signal
+from PySide6.QtCore import QDateTime, QLocale, QRect, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from histoloop.gui.kit.widgets import Fold, button, plain_tip, visible_name
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.verdict import crossed_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PySide6.QtGui import QResizeEvent
+
     from histoloop.workflows.contents.history import PastModel
 
 MIDDLE_DOT = " \N{MIDDLE DOT} "
-MOST_ROWS, ROW_PX = 5, 56
+MOST_ROWS, AROUND_PX = 5, 8
 STATES = {
     ModelStatus.CURRENT: mark("in use"),
     ModelStatus.CANDIDATE: mark("waits for a decision"),
@@ -34,7 +37,7 @@ class RoundsList(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.list = QListWidget()
+        self.list = _Rows()
         self.list.setAccessibleName(tr("Rounds so far"))
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -66,11 +69,10 @@ class RoundsList(QWidget):
             item = QListWidgetItem(described(model))
             item.setData(_ID, model.model_id)
             item.setToolTip(plain_tip(in_full(model)))
-            item.setSizeHint(QSize(0, ROW_PX))
             self.list.addItem(item)
             if model.model_id == chosen:
                 self.list.setCurrentItem(item)
-        self.list.setFixedHeight(min(len(models), MOST_ROWS) * ROW_PX + 4)
+        self.list.fit()
         self._show_button()
 
     def _chosen(self) -> PastModel | None:
@@ -88,19 +90,40 @@ class RoundsList(QWidget):
             self.use_requested.emit(chosen.model_id)
 
 
+class _Rows(QListWidget):
+    """Rows as high as their words need at the width there is; no more of them in sight than `MOST_ROWS`."""
+
+    def fit(self) -> None:
+        """Give each row its height, and the list that of the first ones."""
+        room = QRect(0, 0, max(1, self.viewport().width() - AROUND_PX), 1)
+        heights = []
+        for number in range(self.count()):
+            item = self.item(number)
+            words = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, item.text())
+            item.setSizeHint(QSize(0, words.height() + AROUND_PX))
+            heights.append(words.height() + AROUND_PX)
+        self.setFixedHeight(sum(heights[:MOST_ROWS]) + 2 * self.frameWidth() + 2)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width is another height of the rows."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.fit()
+
+
 def described(model: PastModel) -> str:
-    """A model in two lines: which, where it stands and its Dice; then who, when and from how much it was made."""
+    """A model in two lines: which, where it stands and its Dice; then when, by whom, from how much and how."""
     if not model.round:
         first = [tr("Start: {model}", model=visible_name(model.name)), tr(STATES[model.status])]
         return f"{MIDDLE_DOT.join(first)}\n{_when(model.created)}"
     first = [tr("Round {number}", number=model.round), tr(STATES[model.status]), _dice(model)]
     made = tr_plural("from {count} annotation", "from {count} annotations", model.annotations)
-    second = [_when(model.created), visible_name(model.person), made]
+    second = [_when(model.created), visible_name(model.person), made, visible_name(model.recipe)]
     return f"{MIDDLE_DOT.join(filter(None, first))}\n{MIDDLE_DOT.join(filter(None, second))}"
 
 
 def in_full(model: PastModel) -> str:
-    """The same with what it was compared with and the recipe."""
+    """The same with what it was compared with."""
     lines = [described(model)]
     if model.dice is not None and model.before is not None:
         lines.append(
@@ -112,8 +135,8 @@ def in_full(model: PastModel) -> str:
                 new=model.dice,
             )
         )
-    if model.recipe:
-        lines.append(tr("Recipe: {recipe}", recipe=visible_name(model.recipe)))
+    if model.crossed is not None:
+        lines.append(crossed_in_words(model.crossed))
     return "\n".join(lines)
 
 

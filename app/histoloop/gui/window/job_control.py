@@ -76,11 +76,12 @@ class JobControl(QObject):
     def _earlier_stages(self, job: Job) -> list[Stage]:
         """Those of the last job of this kind on this machine that was done."""
         try:
-            return [Stage(str(name), float(seconds)) for name, seconds in self._kept_stages().get(_kind(job), ())]
+            kept = self._kept_stages().get(_kind(job), ())
+            return [Stage(str(name), *(float(figure) for figure in figures)) for name, *figures in kept]
         except (TypeError, ValueError):
             return []
 
-    def _kept_stages(self) -> dict[str, list[tuple[str, float]]]:
+    def _kept_stages(self) -> dict[str, list[list[str | float]]]:
         try:
             kept = json.loads(self._settings.text(STAGES) or "{}")
         except ValueError:
@@ -90,7 +91,7 @@ class JobControl(QObject):
     def _keep_stages(self, job: Job) -> None:
         kept = self._kept_stages()
         kept.pop(_kind(job), None)
-        kept[_kind(job)] = [(stage.name, round(stage.seconds, 2)) for stage in self._bar.stages()]
+        kept[_kind(job)] = [[one.name, round(one.seconds, 2), round(one.amount, 2)] for one in self._bar.stages()]
         self._settings.set(STAGES, json.dumps(dict(list(kept.items())[-MOST_KINDS:])))
 
     def _on_ended(self, job: Job, outcome: Outcome) -> None:

@@ -12,6 +12,8 @@ from histoloop.acquisition.advice import FIRST
 from histoloop.gui.dialogs.similar_dialog import SimilarDialog
 from histoloop.gui.panels.ask_options import HowToAsk, how_to_ask
 from histoloop.gui.panels.training_options import how_to_learn
+from histoloop.gui.work.crossing import is_crossing
+from histoloop.gui.work.jobs import Place
 from histoloop.language import tr
 from histoloop.workflows.contents.budget import advised
 from histoloop.workflows.contents.estimates import estimate
@@ -21,10 +23,13 @@ from histoloop.workflows.contents.rounds import measured_rounds, training_counts
 from histoloop.workflows.propagate import pseudo_regions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from histoloop.geometry import Region
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.panels.queue_panel import QueuePanel
     from histoloop.gui.panels.training_panel import TrainingPanel
+    from histoloop.gui.work.jobs import Job
     from histoloop.gui.work.session import Session
     from histoloop.workflows.contents.rounds import HowToLearn, TrainingCounts
 
@@ -49,8 +54,16 @@ class LoopControl(QObject):
         """Whether there is enough to learn from in the chosen way, as of the last `refresh` or `show_training`."""
         self.is_trained = True
         """Whether the model in use has learned anything, as of then."""
-        self.can_decide = False
-        """Whether a candidate waits for a decision, as of then."""
+        self.can_decide = self.can_cross = False
+        """Whether a candidate waits for a decision, and may be cross-validated, as of then."""
+
+    def can_now(self, jobs: Sequence[Job]) -> set[str]:
+        """What there is for the actions of the loop while these jobs are not finished."""
+        if any(job.place is Place.TRAINING for job in jobs):
+            return set()
+        crossable = self.can_cross and not is_crossing(jobs)
+        found = {"annotated": self.can_train, "candidate": self.can_decide, "crossable": crossable}
+        return {name for name, there in found.items() if there}
 
     def connect_all(self) -> None:
         """Begin to listen."""
@@ -140,7 +153,9 @@ class LoopControl(QObject):
 
     def _note(self, there: TrainingCounts) -> None:
         self.can_train = there.suffice(self._session.how.learn_from)
-        self.can_decide = self._session.candidate() is not None
+        candidate = self._session.candidate()
+        self.can_decide = candidate is not None
+        self.can_cross = candidate is not None and candidate.can_be_crossed
         is_trained = self._session.is_trained
         if is_trained != self.is_trained:
             self.is_trained = is_trained

@@ -11,12 +11,13 @@ from PySide6.QtGui import QIcon, QKeySequence
 
 from histoloop.acquisition.strategies import reason_of
 from histoloop.annotations.class_names import spoken_title
-from histoloop.annotations.painting import PAINTED_BACKGROUND, PaintedRegion
+from histoloop.annotations.painting import PAINTED_BACKGROUND
 from histoloop.annotations.raster import difference_patch
 from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Counts
 from histoloop.gui.canvas.tools.mask_deeds import MaskDeeds
 from histoloop.gui.canvas.tools.object_tool import ObjectTool
 from histoloop.gui.canvas.tools.outline_tool import OutlineTool
+from histoloop.gui.canvas.tools.polygon_corners import take_back_corner
 from histoloop.gui.canvas.tools.wand_tool import WandTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.kit.actions import CLASS_KEYS
@@ -28,6 +29,7 @@ from histoloop.store.records import AssessedStep, CountedStep, PaintedStep, Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from histoloop.annotations.painting import PaintedRegion
     from histoloop.annotations.records import ClassScheme, Mask, Patch
     from histoloop.gui.canvas.mask_pane import MaskPane
     from histoloop.gui.kit.actions import Actions
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from histoloop.gui.work.annotating import ActiveAnnotation, TakenBack
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord, Step, StepInDraft
+    from histoloop.store.records import AnnotationRecord, QueryRecord, Step, StepInDraft
 
 
 class PaintControl(QObject):
@@ -216,6 +218,8 @@ class PaintControl(QObject):
     def undo(self) -> None:
         """Take back the last change of the region in hand, else what this person did last in any."""
         self.outlines.put_away()
+        if take_back_corner(self._viewer):
+            return
         if self.objects.is_showing:
             self.objects.drop()
         elif self._history.can_undo:
@@ -371,19 +375,18 @@ class PaintControl(QObject):
             return
         self._pending = None
         record = active.record
-        painted = PaintedRegion(active.mask, active.origin, predicted=active.predicted, counts=record.counts)
-        self._painted = painted
+        self._painted = active.painted
         self._fill_class_menu(project.scheme)
         self._viewer.begin_annotation(
-            record.region, painted.plane, project.scheme, record.counts, outside=active.outside
+            record.region, active.plane, project.scheme, record.counts, outside=active.outside
         )
         self._viewer.set_brush_size(self._panel.brush_size.diameter_px)
         query = None if record.query_id is None else project.queries.get(record.query_id)
         self._panel.begin(
             project.scheme,
             title=project.slides.get(record.slide_id).name,
-            reason=reason_of(query) if query else tr("A region you chose yourself."),
-            value=self._class_to_go_on_with(active, project) or _likeliest_class(active, len(project.scheme.masks)),
+            reason=_why(record, query),
+            value=self._class_to_go_on_with(active, project) or active.value,
             judges=project.annotations.will_judge(record.slide_id, record.region, record.query_id),
         )
         self._panel.show_counts(record.counts)
@@ -445,10 +448,11 @@ class PaintControl(QObject):
             self._panel.show_painted(self._painted.share)
 
 
-def _likeliest_class(active: ActiveAnnotation, classes: int) -> int:
-    """The class that covers most of the mask, the first where there is none; pixels left out are of no class."""
-    counts = [np.count_nonzero(active.mask == value) for value in range(1, classes + 1)]
-    return int(np.argmax(counts)) + 1
+def _why(record: AnnotationRecord, query: QueryRecord | None) -> str:
+    """What a region is in hand for."""
+    if record.reading_of is not None:
+        return tr("Second reading: you see neither masks nor what the first reader painted.")
+    return reason_of(query) if query else tr("A region you chose yourself.")
 
 
 def _what(step: Step) -> str:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
+from histoloop.exchange.tables import TABLE_STYLES
 from histoloop.gui.dialogs.add_model import AddModelDialog
-from histoloop.gui.dialogs.export_dialog import ExportDialog
+from histoloop.gui.dialogs.export_dialog import ExportDialog, usual_table
 from histoloop.gui.dialogs.pages_dialog import PagesDialog
 from histoloop.gui.window.new_project import ask_for_project
 from histoloop.gui.work.page_writing import write_pages
 from histoloop.language import tr
 from histoloop.slides.find import SLIDE_SUFFIXES
+from histoloop.workflows.contents.export_choices import ExportChoices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,9 +74,9 @@ class ProjectCommands:
             self._session.add_slides([chosen])
 
     def export(self) -> None:
-        """Ask for a folder and export into it."""
+        """Ask for a folder and export into it; tables are those that Excel opens in the window's language."""
         if chosen := self._ask_for_folder(tr("Export to a folder")):
-            self._session.export(chosen)
+            self._session.export(chosen, ExportChoices(table=TABLE_STYLES[usual_table()]))
 
     def export_choices(self) -> None:
         """Ask what is to be exported, then where to; of several slides selected in the list those are offered."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from histoloop.annotations.painting import PaintedRegion
 from histoloop.annotations.records import AnnotationStatus, Counts, Mask, Patch
 from histoloop.geometry import Region
 from histoloop.language import tr, tr_plural
@@ -34,16 +35,18 @@ SETTLE_S = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveAnnotation:
-    """A region that is being painted: its draft, the mask to go on from, and the model's mask it began with.
+    """A region that is being painted: its draft, what is painted of it, and the model's mask it began with.
 
-    `origin` is where each pixel of the mask comes from (`Origin`). `steps` are those of its strokes, labels, sizes and
-    what counts that can be taken back or made again. `outside` is what lies beyond the line that a person drew around
-    the region, (H, W); None where the region is all of its rectangle.
+    `plane` is what a canvas shows of it at first, and `value` the mask value that covers most of it, the first one
+    where there is none. `steps` are those of its strokes, labels, sizes and what counts that can be taken back or made
+    again. `outside` is what lies beyond the line that a person drew around the region, (H, W); None where the region is
+    all of its rectangle.
     """
 
     record: AnnotationRecord
-    mask: Mask
-    origin: Mask
+    painted: PaintedRegion
+    plane: Mask
+    value: int
     predicted: Mask
     steps: DraftSteps
     outside: NDArray[np.bool_] | None = None
@@ -460,8 +463,11 @@ def _active(project: Project, record: AnnotationRecord) -> ActiveAnnotation:
     outside = project.annotations.load_outside(record.id)
     if outside is not None:
         predicted[outside] = 0
-    mask, origin = project.annotations.load_mask(record.id)
-    return ActiveAnnotation(record, mask, origin, predicted, project.drafts.steps(record.id), outside)
+    painted = PaintedRegion(
+        *project.annotations.load_mask(record.id), predicted=predicted, counts=record.counts
+    )  # all that looks at each pixel of a region, which may have millions, is done here, on the writer's thread
+    value = painted.likeliest(len(project.scheme.masks))
+    return ActiveAnnotation(record, painted, painted.plane, value, predicted, project.drafts.steps(record.id), outside)
 
 
 def _append(patch: Patch, annotation_id: int, project: Project) -> None:

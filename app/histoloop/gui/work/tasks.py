@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from histoloop.geometry import Region
     from histoloop.progress import Work
     from histoloop.store.encoders import AddedEncoder
+    from histoloop.workflows.contents.cross_validation import CrossValidated
     from histoloop.workflows.contents.export_choices import ExportChoices
     from histoloop.workflows.contents.import_preview import FilePreview
     from histoloop.workflows.contents.live_masks import LiveReport
@@ -130,6 +131,16 @@ def retrain(
 
     with opened_project(folder) as project:
         return (yield from learn(project, how=how, device=device, seed=seed, epochs=epochs, person=person))
+
+
+def cross_validate(
+    folder: Path, *, model_id: int, device: str, seed: int, epochs: int | None = None
+) -> Work[CrossValidated]:
+    """Measure the round that made a model by cross-validation; `epochs` other than the recipe's."""
+    from histoloop.workflows.retraining.cross_validate import cross_validate as measure
+
+    with opened_project(folder) as project:
+        return (yield from measure(project, model_id, device=device, seed=seed, epochs=epochs))
 
 
 def suit_slides(folder: Path, *, device: str) -> Work[SuitedModels]:

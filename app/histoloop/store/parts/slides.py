@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histoloop.errors import ReplacedSlideError, SlideError
 from histoloop.slides.dicom import is_dicom
-from histoloop.slides.find import slide_name
+from histoloop.slides.find import case_in_file, slide_name
 from histoloop.store import rows
 from histoloop.store.fingerprint import (
     FINGERPRINT_VERSION,
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideLabel, SlideRecord
     from histoloop.store.rows import Row
 
+
+CASE_OF = "case of "
+"""So begins the setting, followed by a slide's fingerprint, that keeps the case which its file states; see
+`SELECT_SLIDES`."""
 
 _PERHAPS_ALIKE = """SELECT id, path, name FROM slide WHERE removed IS NULL
     AND (name = ? COLLATE NOCASE OR name GLOB '*[^ -~]*')"""
@@ -101,6 +106,9 @@ class Slides:
                     objective=objective,
                     added=timestamp(),
                 )
+            if is_dicom(path) and (case := case_in_file(path)):
+                key, value = f"{CASE_OF}{content}", json.dumps(case)
+                self._database.run("INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", key, value)
         return self.get(slide_id)
 
     def find(self, path: Path) -> SlideRecord | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from histoloop.language import tr, tr_plural
-from histoloop.workflows.contents.rounds import HowToLearn, training_counts
+from histoloop.workflows.contents.rounds import KIND, HowToLearn, training_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def estimate(project: Project, how: HowToLearn) -> Estimate:
 
 def kind_figure(how: HowToLearn) -> str:
     """Under this name a round keeps what kind it was."""
-    return f"kind {how.learn_from} {how.pace}"
+    return f"{KIND}{how.learn_from} {how.pace}"
 
 
 def extent_figures(how: HowToLearn) -> dict[str, float]:

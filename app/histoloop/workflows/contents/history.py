@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from histoloop.errors import ModelError
 from histoloop.store.cards import load_card
 from histoloop.store.records import ModelStatus
+from histoloop.workflows.contents.cross_validation import CrossValidated, crossed_of
 
 if TYPE_CHECKING:
     from histoloop.store.project import Project
@@ -20,7 +21,7 @@ class PastModel:
 
     `dice` is its mean Dice on `held_out` regions, `before` that of the model in use then; None: not measured. `person`
     asked for the round at `created` (ISO 8601, UTC); it learned from `annotations` by a `recipe` ('': not known).
-    `can_be_used` says whether it can become the model in use.
+    `crossed` is its cross-validation, where there was one. `can_be_used` says whether it can become the model in use.
     """
 
     model_id: int
@@ -34,6 +35,7 @@ class PastModel:
     dice: float | None = None
     before: float | None = None
     held_out: int = 0
+    crossed: CrossValidated | None = None
     can_be_used: bool = False
 
 
@@ -64,5 +66,6 @@ def _past(model: ModelRecord, made: RoundRecord | None) -> PastModel:
         dice=figures.get("dice"),
         before=figures.get("dice_before"),
         held_out=int(figures.get("held_out", 0)),
+        crossed=crossed_of(figures),
         can_be_used=model.status in (ModelStatus.KEPT, ModelStatus.ROLLED_BACK) and card is not None and card.trained,
     )

@@ -123,7 +123,7 @@ def begin_reading(project: Project, annotation_id: int, *, person: str) -> Annot
     if not person or not is_of_another(first, person):
         raise ProjectError(
             tr("A second reader is somebody else than the first, by name."),
-            advice=tr("Set your name with Annotate > Your name."),
+            advice=tr("Set your name with Settings > Your name."),
         )
     if first.status is not AnnotationStatus.DONE or not first.has_mask:
         raise ProjectError(

@@ -9,6 +9,7 @@ from histoloop.annotations.records import Counts
 from histoloop.errors import ProjectError
 from histoloop.language import tr, tr_plural
 from histoloop.store.records import ModelStatus, RoundRecord
+from histoloop.workflows.contents.cross_validation import CROSSED, FEWEST_REGIONS, CrossValidated, crossed_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,16 @@ def round_begins_with(first: Start, before: Start | None, *, continued: bool) ->
 
 _CLASS = "dice of class "
 
+KIND = "kind "
+"""How the name of the figure begins by which a round keeps how it learned."""
+
+CROSSED_KINDS = (f"{KIND}masks quick", f"{KIND}masks full")
+"""What a cross-validation stands for: its models have the first one's classifier, too."""
+
+ENOUGH = 8
+"""From so many regions on, an interval that holds both signs means that there is no clear difference; with fewer that
+nobody can tell yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassFigure:
@@ -118,7 +129,8 @@ class CandidateModel:
     Dice is the mean over the `held_out` annotations, of the model before and of the candidate; None without any.
     Class Dice is the mean over the mask classes, where the annotations tell several, and `classes` has that of each.
     `change` bounds the change of Dice (95 %), None with fewer than two regions. `pseudo` regions were learned from with
-    the model's own masks.
+    the model's own masks. `crossed` is its cross-validation, where it was asked for, `kind` how it learned (see
+    `kind_figure`; '' of an earlier version).
     """
 
     model_id: int
@@ -132,6 +144,14 @@ class CandidateModel:
     new_class_dice: float | None = None
     change: tuple[float, float] | None = None
     classes: tuple[ClassFigure, ...] = ()
+    crossed: CrossValidated | None = None
+    kind: str = ""
+
+    @property
+    def can_be_crossed(self) -> bool:
+        """Whether a cross-validation may say more: it learned from masks alone, and few are held out."""
+        enough = self.annotations + self.held_out >= FEWEST_REGIONS
+        return self.crossed is None and self.kind in CROSSED_KINDS and self.held_out < ENOUGH and enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +204,7 @@ def class_figure(class_id: int) -> str:
 
 def is_for_the_project_alone(name: str) -> bool:
     """Whether a figure means something only beside the classes and rounds of a project, not on a model's card."""
-    return name.startswith((_CLASS, "change_"))
+    return name.startswith((_CLASS, "change_", CROSSED))
 
 
 def class_figures(figures: Mapping[str, float]) -> tuple[ClassFigure, ...]:
@@ -211,6 +231,8 @@ def candidate_model_of(record: RoundRecord) -> CandidateModel:
         figures.get("class_dice"),
         (figures["change_low"], figures["change_high"]) if "change_low" in figures else None,
         class_figures(figures),
+        crossed_of(figures),
+        next((name for name in figures if name.startswith(KIND)), ""),
     )
 
 

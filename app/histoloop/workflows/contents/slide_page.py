@@ -24,6 +24,7 @@ from histoloop.workflows.contents.history import past_models
 from histoloop.workflows.contents.masks import said_mask
 from histoloop.workflows.contents.rounds import class_figures
 from histoloop.workflows.contents.slide_overview import SlideOverview
+from histoloop.workflows.contents.verdict import crossed_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,6 +180,9 @@ def area_in_words(area_px: float, mpp: float | None) -> str:
 
 
 def _areas(project: Project, overview: SlideOverview, slide: SlideRecord) -> PageTable:
+    if not overview.predicted and not any(overview.areas_px.values()):
+        note = tr("Nothing is known: the slide is not predicted, and nothing is painted on it.")
+        return PageTable(tr("Areas"), (), (), note)
     rows, tissue_px, beyond = [], slide.tissue_px or 0.0, False
     for name in project.scheme.mask_names[:MOST_CLASSES]:
         area = overview.areas_px[name]
@@ -216,7 +220,7 @@ def _slides(project: Project, seen: Sequence[SeenSlide]) -> PageTable:
     left = len(seen) - len(rows)
     more = tr_plural("{count} more slide.", "{count} more slides.", left) if left > 0 else ""
     headings = (tr("Slide"), tr("Largest areas"), tr("Annotated regions"), "")
-    return PageTable(tr("Slides"), headings, tuple(rows), more)
+    return PageTable(tr("Slides"), headings if rows else (), tuple(rows), more or ("" if rows else tr("None.")))
 
 
 def _annotations(project: Project, slide: SlideRecord) -> PageTable:
@@ -290,6 +294,8 @@ def _model(project: Project) -> tuple[PageTable]:
                          past.annotations, round=past.round, time=when(past.created), by=by)  # fmt: skip
         rows.append((tr("Trained"), made))
         rows.append((tr("Dice on held-out regions"), _measured(project, record.id)))
+        if past.crossed is not None:
+            rows.append((tr("Cross-validation"), crossed_in_words(past.crossed)))
     elif not card.trained:
         rows.append((tr("Trained"), tr("not yet: it finds nothing")))
     else:

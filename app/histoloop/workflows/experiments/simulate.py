@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from histoloop.acquisition.selection import select
+from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
@@ -86,13 +87,14 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
         pool=240,
         test=240,
     ),
-    # label-prop section 4 and Tab. 5; flips and turns are views of kept features
+    # label-prop section 4 and Tab. 5; flips, and turns beside them, are views of kept features
     "paper": SimulationSettings(
         SessionSettings(
             rounds=25,
             first_per_class=4,
             per_class=1,
             decoder_channels=(96, 64, 48, 32, 16),
+            score=ScoringSettings(vaal=PAPER_VAAL),
             learn=CachedSettings(
                 loop=LoopSettings(
                     epochs=1000,
@@ -108,6 +110,7 @@ PRESETS: Mapping[Preset, SimulationSettings] = {
                 steps_per_epoch=0,
                 crop_px=416,
                 views=8,
+                stain=0.0,
                 consistency=ConsistencySettings(weight=0.05, recency=0.0, outputs="logit"),  # tod Tab. VIII
             ),
         ),
@@ -121,15 +124,15 @@ def adjusted(
     passes: int | None = None,
     neighbours: int | None = None,
     pseudo_weight: float | None = None,
-    paper_vaal: bool = False,
+    vaal: Preset | None = None,
 ) -> SimulationSettings:
     """Settings with other numbers for a strategy, where they are given: see `SessionSettings` and `ScoringSettings`."""
     session = settings.session
     score = session.score
     if passes is not None:
         score = dataclasses.replace(score, passes=passes)
-    if paper_vaal:
-        score = dataclasses.replace(score, vaal=PAPER_VAAL)
+    if vaal is not None:
+        score = dataclasses.replace(score, vaal=PRESETS[vaal].session.score.vaal)
     learn = session.learn
     if pseudo_weight is not None:
         learn = dataclasses.replace(learn, pseudo_weight=pseudo_weight)
@@ -223,7 +226,16 @@ def simulate(
     files = (json_file.with_suffix(".csv"), json_file.with_suffix(".png"))
     write_rounds(files[0], rows)
     draw_curves(files[1], curves, lower=record.lower, upper=float(np.mean(record.upper[:seeds])), title=dataset.name)
-    return Simulation(curves, record.lower, tuple(record.upper[:seeds]), dataset.warnings, (json_file, *files))
+    warnings = (*dataset.warnings, *_of_first_rounds(ways))
+    return Simulation(curves, record.lower, tuple(record.upper[:seeds]), warnings, (json_file, *files))
+
+
+def _of_first_rounds(ways: Sequence[Way]) -> list[str]:
+    """That a strategy which compares with the round before has none to compare with at first."""
+    named = [way.name for way in ways if STRATEGIES[way.acquisition].needs.inputs == "earlier model"]
+    if not named:
+        return []
+    return [f"{', '.join(named)}: the first questions are at random, for there is no earlier round to compare with."]
 
 
 def simulation_setup(

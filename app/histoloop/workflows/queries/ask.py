@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from histoloop.geometry import Region
     from histoloop.store.project import Project
+    from histoloop.workflows.queries.score_regions import ScoringSettings
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def ask(
     region_map_px: int = REGION_MAP_PX,
     random_share: float = 0.0,
     device: str = "auto",
+    settings: ScoringSettings | None = None,
 ) -> Work[AskReport]:
     """Replace the open queries by the `count` best regions of a strategy, in equal numbers from each class.
 
@@ -81,7 +83,8 @@ def ask(
     What the last round learned from with the model's own masks is asked about when nothing else is left (label-prop 3);
     what is sampled at random stands for all tissue, and is not kept from it.
 
-    `region_map_px` is the side of a region in pixels that the model sees. `random_share` of the questions, [0, 1], are
+    `region_map_px` is the side of a region in pixels that the model sees. `settings` are of strategies that run
+    networks: how many passes of Monte-Carlo dropout, how VAAL learns. `random_share` of the questions, [0, 1], are
     sampled at random among the others, so that the held-out ones stand for all tissue. Regions that were annotated,
     skipped or marked 'cannot tell' are not asked about again. A slide that cannot be read is reported, and the others
     are asked about; maps that were found damaged count no more, so that predicting makes new ones. Where there are
@@ -115,7 +118,9 @@ def ask(
     while True:
         try:
             free, protected = _queryable(project, candidates, count)
-            chosen = yield from _choose(project, STRATEGIES[strategy], free, protected, count, own_seed, device)
+            chosen = yield from _choose(
+                project, STRATEGIES[strategy], free, protected, count, own_seed, device, settings
+            )
             break
         except Exception as error:
             unreadable = _unreadable_slides(project, candidates, error)
@@ -217,12 +222,13 @@ def _choose(
     count: int,
     seed: int,
     device: str,
+    settings: ScoringSettings | None,
 ) -> Work[list[_Chosen]]:
     """The best of the candidates, the last `protected` ones of which come when the others run out."""
     first = len(candidates) - protected
     if strategy.needs.network:
         candidates = _sample(candidates, seed) if not protected else candidates[: max(first, MOST_SCORED)]
-    inputs = project_inputs(project, strategy, candidates, device=device, seed=seed)
+    inputs = project_inputs(project, strategy, candidates, device=device, seed=seed, settings=settings)
     scores_after = yield from inputs.score(strategy)
     picks = select_setwise(
         scores_after,

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.candidate_regions import CandidateRegion
 
 PASSES = 20
+
+READ, DECODED = 0.03, 0.08
+"""What reading kept features, and a pass of the decoder, take beside a pass of the classifier (the shipped model on a
+processor)."""
 """Of Monte-Carlo dropout; the paper has 50, which a clinician without a GPU would have to wait for."""
 
 
@@ -57,7 +61,13 @@ class MapInputs(Inputs):
 
 
 def project_inputs(
-    project: Project, strategy: Strategy, candidates: Sequence[CandidateRegion], *, device: str, seed: int
+    project: Project,
+    strategy: Strategy,
+    candidates: Sequence[CandidateRegion],
+    *,
+    device: str,
+    seed: int,
+    settings: ScoringSettings | None = None,
 ) -> MapInputs | NetworkInputs:
     """What a strategy needs of a project's candidates.
 
@@ -73,14 +83,25 @@ def project_inputs(
     annotated = _annotated(reader, strategy)
     decoder = network.decoder
     assert decoder is not None  # by _with_masks or with_decoder
+    regions = [reader.candidate(candidate) for candidate in candidates]
     return NetworkInputs(
-        [reader.candidate(candidate) for candidate in candidates],
+        regions,
         annotated=annotated,
         networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
-        settings=ScoringSettings(passes=PASSES),
+        settings=settings or ScoringSettings(passes=PASSES),
         seed=seed,
-        sizes=[one.region.area * (one.slide.mpp or 0.5) ** 2 for one in candidates],
+        sizes=[_work_of(reader, region, strategy) for region in regions],
     )
+
+
+def _work_of(reader: RegionReader, region: ProjectRegion, strategy: Strategy) -> float:
+    """How much work a region is to score: its area in square micrometres, times the forward passes over it.
+
+    A pass of the classifier is 1, which regions whose features are kept are spared.
+    """
+    classifier = READ if reader.has_features(region) else 1.0
+    decoder = DECODED * {"passes": PASSES, "earlier model": 2, "losses": 1}.get(strategy.needs.inputs, 0)
+    return region.region.area * (region.slide.mpp or 0.5) ** 2 * (classifier + decoder)
 
 
 def _with_masks(model: LoadedModel, strategy: Strategy) -> Hybrid:

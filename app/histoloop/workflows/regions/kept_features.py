@@ -40,6 +40,11 @@ class KeptFeatures:
             self._memory[key] = features
         return features
 
+    def has(self, name: str) -> bool:
+        """Whether the features of a tile as it is are kept."""
+        key = f"{self._key}|{name}|0|0"
+        return (self._memory is not None and key in self._memory) or self._cache.has(key)
+
     def views(self, name: str, tile: TrainingTile, *, seed: int, count: int, stain: float) -> list[FeatureTile]:
         """The tile as it is and `count` - 1 views of it, each with its mask."""
         found: list[FeatureTile] = []

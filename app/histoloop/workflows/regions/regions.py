@@ -83,13 +83,13 @@ class RegionReader:
                 self._specimens[slide.id] = None
         return self._specimens[slide.id]
 
-    def all_annotated(self) -> list[ProjectRegion]:
-        """Regions with masks that are not held out, on slides that are found."""
+    def all_annotated(self, *, with_held_out: bool = False) -> list[ProjectRegion]:
+        """Regions with masks that are not held out, or all with masks, on slides that are found."""
         slides = {slide.id: slide for slide in self.project.slides.all() if is_readable(slide)}
         return [
             self.annotated(record, slides[record.slide_id])
             for record in self.project.annotations.finished()
-            if record.has_mask and not record.held_out and record.slide_id in slides
+            if record.has_mask and (with_held_out or not record.held_out) and record.slide_id in slides
         ]
 
     def tile(self, region: ProjectRegion) -> TrainingTile:
@@ -108,6 +108,10 @@ class RegionReader:
     def features(self, region: ProjectRegion, *, view: int = 0, stain: float = 0.0) -> Features:
         """The features of a region, or of a view of it (training/features.py: view_of)."""
         return self._kept.of(region.key, lambda: self.tile(region), seed=region.seed, view=view, stain=stain)
+
+    def has_features(self, region: ProjectRegion) -> bool:
+        """Whether those are kept already."""
+        return self._kept.has(region.key)
 
     def colours(self, region: ProjectRegion) -> NDArray[np.float64]:
         """Colour histograms (3, 256) of a region at the model's resolution; they are kept."""

@@ -67,6 +67,11 @@ class LearningSetup:
         """How many mask classes the decoder learns to tell apart; 1 is one foreground."""
         return self.reader.network.config.mask_classes
 
+    @property
+    def mask_classes_of_project(self) -> int:
+        """How many mask classes the project has today: a model's masks are in their values."""
+        return len(self.classes.ids)
+
     def pseudo_masks(self, model: LoadedModel, pixels: Iterable[NDArray[np.uint8]]) -> list[TileMask]:
         """A model's own masks of tiles (H, W, 3), of the kind that is learned from."""
         predict = model.predict_classes if self.mask_classes > 1 else model.predict_mask
@@ -191,7 +196,7 @@ def _fit_on_features(setup: LearningSetup) -> Work[FittedModel]:
     """
     settings, start, device = quick_settings(setup.recipe), setup.reader.network, setup.start.device
     unlabelled = setup.training_set.unlabelled
-    annotated = yield from _features_of_views(setup.training_set.painted, settings)
+    annotated = yield from features_of_views(setup.training_set.painted, settings)
     pseudo = yield from _features([one.region for one in unlabelled.pseudo])
     consistent = yield from _features(unlabelled.consistent)
     assert start.decoder is not None  # by LearningSetup
@@ -236,7 +241,8 @@ def quick_settings(recipe: Recipe) -> CachedSettings:
     )
 
 
-def _features_of_views(regions: Sequence[ProjectRegion], settings: CachedSettings) -> Work[list[list[FeatureTile]]]:
+def features_of_views(regions: Sequence[ProjectRegion], settings: CachedSettings) -> Work[list[list[FeatureTile]]]:
+    """Each region as it is and in turned and flipped views, with its mask; what was read before is kept."""
     found = []
     for number, region in enumerate(regions):
         yield Progress(tr("Reading annotated regions"), number, len(regions))

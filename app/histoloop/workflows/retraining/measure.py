@@ -44,6 +44,11 @@ def measure(
     return figures if change is None else figures | FiguresByCase({"change_low": change[0], "change_high": change[1]})
 
 
+def dice_of_tiles(model: LoadedModel, tiles: Sequence[TrainingTile], mask_classes: int) -> list[float]:
+    """The Dice of the foreground of a model's masks, as they are shown, on each of some tiles with masks."""
+    return _count(model, tiles, mask_classes).dice_of_tiles()
+
+
 def _count(model: LoadedModel, tiles: Sequence[TrainingTile], mask_classes: int) -> CountedMasks:
     pairs = [
         judged(model.predict_classes(tile.pixels), tile.mask.astype(np.uint8), tile.known)

@@ -108,7 +108,7 @@ def learn(
     """
     project.check_writable()
     how, started = how or HowToLearn(), time.monotonic()
-    setup = yield from _set_up(project, how, device=device, seed=seed, epochs=epochs)
+    setup = yield from set_up(project, how, device=device, seed=seed, epochs=epochs)
     fitted = yield from fit_model(setup)
     yield Progress(tr("Measuring the new model"), 0, 1)
     figures = _measured(setup, fitted)
@@ -120,7 +120,7 @@ def learn(
 # --- the learning setup -----------------------------------------------------------------------------------------------
 
 
-def _set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
+def set_up(project: Project, how: HowToLearn, *, device: str, seed: int, epochs: int | None) -> Work[LearningSetup]:
     """Models, training set and recipe; ProjectError when there is nothing of the kind to learn from."""
     place, classes = choose_device(device), present_classes(project)
     newest = project.models.current()
@@ -347,7 +347,7 @@ def _learned(setup: LearningSetup, project: Project) -> str:
     if setup.mask_classes > 1:
         names = ", ".join(setup.classes.scheme.mask_names)
         learned += f" Its decoder tells {names} and background apart, as they were painted."
-    if how.propagation:
+    if how.propagation and unlabelled.pseudo:
         learned += (
             f" {len(unlabelled.pseudo)} regions of like colours were learned from too, with the model's own masks."
         )

@@ -12,6 +12,7 @@ from slide_writers import write_dicom
 
 from histoloop.errors import ProjectError
 from histoloop.progress import finish
+from histoloop.store.project_file import DATABASE
 from histoloop.workflows.contents.slides import shares_of_work, slide_called
 from histoloop.workflows.projects import import_slides
 
@@ -92,6 +93,27 @@ def test_a_dicom_slide_is_named_by_what_is_written_on_it_its_folder_and_any_of_i
     (slide_id,) = finish(import_slides(project, [folder])).added
     for typed in ("B12-3.4", str(folder), str(folder / "0.dcm"), str(folder / "1.dcm"), "0.dcm"):
         assert slide_called(project, typed).id == slide_id
+
+
+PATIENT, BORN, REMOVED = (0x10, 0x20, "LO"), (0x10, 0x30, "DA"), (0x12, 0x62, "CS")
+
+
+@pytest.mark.parametrize(("removed", "case"), [("YES", "GTEX-1117F"), ("NO", ""), (None, "")])
+def test_a_dicom_slide_is_of_the_patient_that_its_file_states_only_where_the_identity_was_removed(
+    removed: str | None, case: str, project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    tissue = np.full((128, 192, 3), (200, 120, 180), np.uint8)
+    stated: list[tuple[int, int, str, object]] = [(*BORN, "19500101"), (*PATIENT, "GTEX-1117F")]
+    stated += [] if removed is None else [(*REMOVED, removed)]
+    write_dicom(folder / "0.dcm", tissue, extra=stated)
+    (slide_id,) = finish(import_slides(project, [folder])).added
+    assert project.slides.get(slide_id).stated_case == case
+    assert [slide.stated_case for slide in project.slides.all()] == [case]
+    database = b"".join(file.read_bytes() for file in project.folder.glob(f"{DATABASE}*"))
+    assert b"19500101" not in database
+    assert (b"GTEX-1117F" in database) is bool(case)
 
 
 def test_a_slide_is_as_much_work_as_it_is_large_or_has_tissue_where_that_is_known_of_all(

@@ -38,6 +38,7 @@ from histoloop.workflows.projects import create_project
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from histoloop.progress import Work
     from histoloop.store.project import Project
 
 CPU = torch.device("cpu")
@@ -121,6 +122,20 @@ def test_probabilities_are_compared_where_nothing_else_is_said(models: list[Path
     plain = finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, device="cpu"))
     by_softmax = finish(rank_on_dataset(models[:1], data=discs, mpp=1.0, outputs="softmax", device="cpu"))
     assert plain.models == by_softmax.models
+
+
+def test_on_a_project_probabilities_are_compared_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def rank(*_: object, outputs: str, **__: object) -> Work[Ranking]:
+        compared.append(outputs)
+        yield from ()
+        return Ranking((), ())
+
+    monkeypatch.setattr("histoloop.workflows.experiments.rank_models._rank", rank)
+    finish(rank_on_project(project, device="cpu"))
+    finish(rank_on_project(project, outputs="logit", device="cpu"))
+    assert compared == ["softmax", "logit"]
 
 
 def test_probabilities_can_be_compared_in_place_of_logits(models: list[Path], discs: Path) -> None:

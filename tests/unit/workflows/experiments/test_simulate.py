@@ -110,7 +110,10 @@ def test_the_first_questions_of_what_compares_rounds_are_those_at_random(
     discs: Path, model: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "s.json"
-    run(discs, model, file, "random", "cod", rounds=2)
+    found = run(discs, model, file, "random", "cod", rounds=2)
+    assert [warning for warning in found.warnings if "no earlier round" in warning] == [
+        "cod: the first questions are at random, for there is no earlier round to compare with."
+    ]
     first = {one["strategy"]: one["rounds"][0]["asked"] for one in json.loads(file.read_text())["sessions"]}
     assert first["cod"] == first["random"] != []
 
@@ -305,10 +308,11 @@ def test_sessions_side_by_side_give_the_same_figures(discs: Path, model: Path, t
 def test_numbers_of_a_strategy_can_be_given_and_the_others_stay() -> None:
     quick = PRESETS["quick"]
     assert adjusted(quick) == quick
-    found = adjusted(quick, passes=50, neighbours=7, pseudo_weight=0.5, paper_vaal=True)
+    found = adjusted(quick, passes=50, neighbours=7, pseudo_weight=0.5, vaal="paper")
     session = found.session
     assert (session.score.passes, session.neighbours, session.learn.pseudo_weight) == (50, 7, 0.5)
-    assert session.score.vaal is PAPER_VAAL
+    assert session.score.vaal is PAPER_VAAL is PRESETS["paper"].session.score.vaal
+    assert adjusted(PRESETS["paper"], vaal="quick").session.score.vaal == quick.session.score.vaal
     assert (found.pool, session.rounds, session.learn.views) == (
         quick.pool,
         quick.session.rounds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
@@ -22,6 +22,8 @@ from histoloop.workflows.prediction.predict import predict_project
 from histoloop.workflows.projects import create_project, import_slides
 from histoloop.workflows.queries import score_project
 from histoloop.workflows.queries.ask import ask
+from histoloop.workflows.queries.score_regions import NetworkInputs, ScoringSettings
+from histoloop.workflows.queries.vaal_scores import PAPER_VAAL
 from histoloop.workflows.retraining.retrain import retrain
 
 if TYPE_CHECKING:
@@ -121,6 +123,22 @@ def test_the_same_question_is_asked_again_for_the_same_seed(start: Callable[[str
     assert first == again
 
 
+def test_as_many_passes_are_taken_as_it_is_said(
+    start: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, taken = start("hybrid"), []
+
+    def score(inputs: NetworkInputs, *_: object) -> NoReturn:
+        taken.append(inputs.settings)
+        raise ProjectError("enough", advice="stop")
+
+    monkeypatch.setattr(NetworkInputs, "score", score)
+    for settings in (None, ScoringSettings(passes=50, vaal=PAPER_VAAL)):
+        with pytest.raises(ProjectError, match="enough"):
+            questions(ask(project, strategy="mc-dropout", count=2, region_map_px=SIDE, settings=settings))
+    assert taken == [ScoringSettings(passes=2), ScoringSettings(passes=50, vaal=PAPER_VAAL)]
+
+
 def test_features_are_kept_with_the_project_and_can_be_deleted(
     start: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,3 +213,18 @@ def test_after_a_round_the_change_is_that_of_the_decoder_and_regions_that_change
 def test_regions_of_an_odd_size_are_refused(side: int, start: Callable[[str], Project]) -> None:
     with pytest.raises(ValueError, match="128 to 1024"):
         questions(ask(start("hybrid"), strategy="random", count=2, region_map_px=side))
+
+
+def test_regions_asked_about_again_are_said_to_be_less_work(start: Callable[[str], Project]) -> None:
+    project = start("hybrid")
+    steps: list[list[float]] = []
+    for _time in range(2):
+        totals: list[float] = []
+        finish(
+            ask(project, strategy="mc-dropout", count=2, device="cpu"),
+            lambda step, totals=totals: totals.append(step.total) if step.stage == "Comparing regions" else None,
+        )
+        steps.append(totals)
+    first, again = (set(totals) for totals in steps)
+    assert len(first) == len(again) == 1
+    assert max(again) < max(first)

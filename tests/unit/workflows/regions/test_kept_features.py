@@ -40,7 +40,10 @@ def unwanted() -> TrainingTile:
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_a_tile_is_read_the_first_time_alone(model: Model, in_memory: bool, tmp_path: Path) -> None:
     kept = KeptFeatures(model, ArrayCache(tmp_path), key="k", in_memory=in_memory)
+    assert not kept.has("a")
     first = kept.of("a", tile, seed=0)
+    assert (kept.has("a"), kept.has("b")) == (True, False)
+    assert KeptFeatures(model, ArrayCache(tmp_path), key="k").has("a")
     assert all(map(torch.equal, first.stages, model.features(tile().pixels).stages))
     again = kept.of("a", unwanted, seed=0)
     assert all(map(torch.equal, first.stages, again.stages))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from histoloop.store.model_folder import (
     save_statistics,
 )
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, slides_to_predict, training_counts
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.decisions import keep
@@ -380,6 +382,26 @@ def test_pseudo_labelled_regions_stay_over_the_rounds_until_they_are_annotated(
     assert {one.nearest for one in left} == {one.nearest for one in everything}
 
 
+def test_each_round_takes_in_from_the_same_pool_whatever_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = []
+
+    def regions(_project: Project, *, mpp: float, count: int, seed: int) -> Work[list[Any]]:
+        pools.append((count, seed))
+        yield from ()
+        return []
+
+    monkeypatch.setattr(unlabelled, "unlabelled_regions", regions)
+    monkeypatch.setattr(unlabelled, "earlier_pool", lambda _project: [])
+    annotated = MagicMock(whole=True, class_name="benign", colours=lambda: np.ones((3, 256)) / 256)
+    for number in (1, 2):
+        project = MagicMock()
+        project.rounds.next_number.return_value = number
+        how = HowToLearn(propagation=True)
+        found = finish(unlabelled.find_unlabelled(project, how, MagicMock(), [annotated], seed=number))
+        assert list(found.pseudo) == []
+    assert pools == [(1000, 0), (1000, 0)]
+
+
 def test_regions_of_a_class_without_an_annotation_get_no_pseudo_masks(start: Callable[..., Project]) -> None:
     project = start()
     first, *others = _slide_ids(project)
@@ -467,6 +489,19 @@ def test_masks_leave_the_classifier_and_its_robustness_as_they_are(start: Callab
     assert robustness_of(card).values == ATTACKED
     assert "accuracy" not in card.figures
     assert "on 8 labelled tiles when tiny was made, whose classifier this is" in card.description
+
+
+def test_the_card_of_a_round_has_the_intervals_of_its_figures(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    measured = FiguresByCase({"dice": 0.8}, {"dice": (0.7, 0.9)})
+    monkeypatch.setattr(module, "measure", lambda *_arguments, **_named: measured)
+    candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+    card = load_card(project.models.get(candidate.model_id).folder)
+    assert card.figures["dice"] == 0.8
+    assert card.intervals == {"dice": (0.7, 0.9)}
 
 
 def test_a_base_model_without_a_robustness_figure_hands_none_on(start: Callable[..., Project]) -> None:

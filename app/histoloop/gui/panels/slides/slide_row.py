@@ -13,7 +13,7 @@ from histoloop.gui.kit.widgets import visible_name
 from histoloop.gui.panels.slides.slide_details import WHY_UNLIKE, resolution_in_words
 from histoloop.language import mark, tr, tr_plural
 from histoloop.store.records import MppFrom, SlideFile, SlideRecord, predicted_names
-from histoloop.store.slide_names import case_of, natural_key, unique_names
+from histoloop.store.slide_names import case_of_slide, natural_key, unique_names
 from histoloop.workflows.contents.readings import STATES, ReviewState
 from histoloop.workflows.contents.review import NOT_REVIEWED, SlideReview
 
@@ -173,7 +173,7 @@ class Heading:
 
 def by_case(rows: Sequence[Row], folded: Collection[str]) -> tuple[list[Row | Heading], list[Row]]:
     """Headings with their slides, and all slides in that order; those of no known case come last."""
-    groups = _groups(rows, [case_of(row.slide.path) for row in rows])
+    groups = _groups(rows, [case_of_slide(row.slide.path, row.slide.name, row.slide.stated_case) for row in rows])
     titles = {case: visible_name(case) if case else tr("No case known") for case in groups}
     return _listed(groups, titles, dict(titles), folded)
 

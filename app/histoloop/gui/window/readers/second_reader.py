@@ -114,9 +114,12 @@ class SecondReader(QObject):
             return
         waiting = regions_to_read(project, self._session.person)
         if not waiting:
-            self._session.notice.emit(
-                tr("No region waits for a second reader: nobody else has painted one that was not read twice.")
+            nothing = tr("No region waits for a second reader: nobody else has painted one that was not read twice.")
+            who = tr(
+                "You annotate as {person}; somebody else sets another name first (Settings > Your name).",
+                person=visible_name(self._session.person or tr("Someone")),
             )
+            self._session.notice.emit(f"{nothing} {who}")
             return
         self.set_blinded(True)
         self._session.annotating.leave()

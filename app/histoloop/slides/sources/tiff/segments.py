@@ -124,9 +124,10 @@ class PageLevel:
         parts = [self._read_plane(number, row, column, width, height) for number in range(len(self._planes))]
         if all(part is None for part in parts):
             return None
+        if len(parts) == 1:
+            return parts[0]
         empty = np.zeros((height, width, self._samples_of_plane), self.dtype)
-        known = [empty if part is None else part for part in parts]
-        return known[0] if len(known) == 1 else np.concatenate(known, axis=2)
+        return np.concatenate([empty if part is None else part for part in parts], axis=2)
 
     def close(self) -> None:
         """Let go of the mapped file."""
