@@ -582,12 +582,14 @@ class MainWindow(QMainWindow):
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
         there |= {"trained"} if self.loop_control.is_trained else set()
+        there |= set() if self.second_reader.is_blinded else {"sighted"}
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
             "trained": tr("No model has been trained yet: paint something, then retrain."),
+            "sighted": tr("A blinded reading begins with no mask: there is nothing to accept."),
         }
         if "slide" in there:
             reasons["resolution"] = tr(
