@@ -21,28 +21,25 @@ NOT_IN_THE_TUTORIAL = {"painted", "annotated"}
 @pytest.fixture(scope="session")
 def tour(docs: Path) -> list[str]:
     """The pictures that the tour takes in any case, in their order."""
-    (walk,) = (
-        node
-        for node in ast.parse((docs.parent / "app/histoloop/gui/tour.py").read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name == "_Tour"
-    )
-    methods = {node.name: node for node in walk.body if isinstance(node, ast.FunctionDef)}
-    return list(_pictures(methods["run"], methods))
+    files = sorted((docs.parent / "app/histoloop/gui/tour").glob("*.py"))
+    found = [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]
+    verbs = {node.name: node for node in found if isinstance(node, ast.FunctionDef)}
+    return list(_pictures(verbs["_walk"], verbs))
 
 
-def _pictures(node: ast.AST, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
+def _pictures(node: ast.AST, verbs: dict[str, ast.FunctionDef]) -> Iterator[str]:
     if isinstance(node, ast.If):  # a picture that is only taken sometimes has no number of its own
         return
     match node:
         case ast.Call(
-            func=ast.Attribute(value=ast.Name(id="self"), attr="picture"), args=[ast.Constant(value=name), *_]
+            func=ast.Attribute(value=ast.Name(id="tour"), attr="picture"), args=[ast.Constant(value=name), *_]
         ):
             yield str(name)
             return
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)) if name in methods:
-            yield from _pictures(methods[name], methods)
+        case ast.Call(func=ast.Name(id=name)) if name in verbs:
+            yield from _pictures(verbs[name], verbs)
     for child in ast.iter_child_nodes(node):
-        yield from _pictures(child, methods)
+        yield from _pictures(child, verbs)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Walker:
     """Somebody who does what the tutorial says."""
 
     def __init__(self, window: MainWindow, chosen: list[Path]) -> None:
-        from histoloop.gui.tour import SEED
+        from histoloop.gui.tour.driver import SEED
         from histoloop.slides.synthetic import SyntheticTissue
         from histoloop.workflows.demo_project import specifications
 

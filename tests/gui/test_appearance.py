@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from keyboard import press_for
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -16,8 +17,13 @@ from skimage.color import hed2rgb, rgb2hed
 from histoloop.geometry import Region
 from histoloop.gui.canvas.appearance import NEUTRAL, Appearance, Stain, adjusted
 from histoloop.gui.canvas.plates.appearance_badge import in_words
+from histoloop.progress import finish
+from histoloop.store.project import Project
+from histoloop.workflows.projects import import_slides
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from histoloop.gui.window.main_window import MainWindow
 
 MS = 20_000
@@ -121,6 +127,34 @@ def test_stains_are_stepped_through_by_key_on_the_slide_its_map_and_beside_it(op
         press_for(opened, "next_stain")
     assert not second.badge.isVisible()
     assert opened.overlay_panel.overlay_style.appearance == NEUTRAL
+
+
+def test_where_a_slide_is_not_brightfield_no_stain_and_no_prediction_is_offered(
+    window: MainWindow, project_folder: Path, qtbot, tmp_path: Path
+) -> None:
+    grey, opened = tmp_path / "grey.png", window
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400), np.uint8)).save(grey)
+    with Project.open(project_folder) as project:
+        finish(import_slides(project, [grey]))
+        of_grey = next(one.id for one in project.slides.all() if one.name == "grey.png")
+    opened.session.predict_added = False
+    assert opened.session.open_project(project_folder)
+    qtbot.waitUntil(lambda: opened.opener.current is not None, timeout=MS)
+    press_for(opened, "appearance")
+    press_for(opened, "next_stain")
+    assert opened.split.first.badge.isVisible()
+    while opened.opener.current != of_grey:
+        press_for(opened, "next_slide")
+        qtbot.waitUntil(lambda: not opened.opener.busy, timeout=MS)
+    assert opened.overlay_panel.overlay_style.appearance == NEUTRAL
+    assert not opened.look_control.dialog.stain.isEnabled()
+    press_for(opened, "next_stain")
+    assert opened.overlay_panel.overlay_style.appearance == NEUTRAL
+    assert "stains" in opened.actions_["next_stain"].toolTip()
+    missing = opened.overlay_panel.chooser.missing
+    assert missing.text.text() == "This slide is not brightfield: it is shown, but never predicted."
+    assert not missing.this_slide.isVisible()
+    opened.look_control.dialog.close()
 
 
 def test_the_picture_stays_changed_while_a_region_is_painted_and_tools_read_the_slide_as_it_is(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +80,18 @@ def test_a_class_grows_shrinks_and_is_smoothed_by_its_buttons(ring: MainWindow, 
     qtbot.waitUntil(lambda: ring.viewer.painted_mask[int(y), int(x) + 100] == 1)
     qtbot.mouseClick(deeds["smooth_class"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ring.viewer.painted_mask[int(y), int(x) + 100] == 0)
+
+
+def test_what_is_painted_while_a_class_changes_stays(ring: MainWindow, qtbot) -> None:
+    go_on, rows, columns = threading.Event(), *ring.viewer.painted_mask.shape
+    ring.paint_control.deeds._worker.request(go_on.wait)
+    press(ring, Qt.Key.Key_F, SHIFT)
+    press(ring, Qt.Key.Key_2)
+    drag(ring.viewer.canvas, [to_canvas(ring, columns / 2 + step, rows / 2 - 20) for step in range(-8, 9, 4)])
+    qtbot.waitUntil(lambda: ring.viewer.painted_mask[rows // 2 - 20, columns // 2] == 2)
+    go_on.set()
+    qtbot.waitUntil(lambda: ring.viewer.painted_mask[rows // 2 + 20, columns // 2] == 1)
+    assert ring.viewer.painted_mask[rows // 2 - 20, columns // 2] == 2
 
 
 def test_where_nothing_is_to_be_filled_the_window_says_so(ring: MainWindow, qtbot) -> None:

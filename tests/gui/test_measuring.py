@@ -116,6 +116,22 @@ def test_return_closes_an_area_and_escape_drops_one_that_is_begun(opened: MainWi
     )
 
 
+def test_undo_takes_back_the_last_corner_of_an_area_and_nothing_that_was_painted(painting: MainWindow, qtbot) -> None:
+    press_for(painting, "clear_region")
+    qtbot.waitUntil(lambda: not painting.viewer.painted_mask.any(), timeout=MS)
+    x, y = painting.viewer.annotating.centre
+    press_for(painting, "measure_polygon")
+    for corner in places(painting, (x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60), (x - 60, y + 60)):
+        click(painting.viewer.canvas, corner)
+    for left in (3, 2, 1):
+        press(painting, Qt.Key.Key_Z, CONTROL)
+        assert len(ruler(painting).drawn.outline) == left + 1, "with the pointer"
+    press(painting, Qt.Key.Key_Z, CONTROL)
+    assert ruler(painting).drawn is None
+    assert ruler(painting).is_on
+    assert not painting.viewer.painted_mask.any()
+
+
 def test_an_ellipse_is_dragged_and_another_shape_takes_its_place(opened: MainWindow) -> None:
     press_for(opened, "measure_ellipse")
     drag(opened.viewer.canvas, places(opened, (400, 300), (600, 400), (1000, 700)))

@@ -80,9 +80,12 @@ def test_a_second_reader_is_blinded_compared_and_chosen(opened: MainWindow, firs
     style = opened.viewer.overlay_style
     assert (style.masks, style.heatmap, style.hatched) == (False, False, False)
     assert opened.actions_["blinded"].isChecked()
-    press(opened, Qt.Key.Key_A)  # there is no mask of the model to accept
+    assert opened.annotation_panel.reason.text().startswith("Second reading: you see neither masks")
+    press(opened, Qt.Key.Key_A)
+    press(opened, Qt.Key.Key_J)
     assert session.active is not None
-    assert "A blinded reading begins with no mask" in opened.actions_["accept"].toolTip()
+    assert opened.viewer.tool != "copy"
+    assert opened.actions_["accept"].toolTip().endswith("Masks are hidden while you read blinded.")
     press(opened, Qt.Key.Key_J, CONTROL)
     assert opened.annotations_panel.list.model().rowCount() == 0
     press(opened, Qt.Key.Key_B)

@@ -1,16 +1,24 @@
-"""Where the tour writes: nothing that was there before is taken away."""
+"""Where the tour writes: nothing that was there before is taken away; and how long it waits."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from histoloop.gui.tour import driver
+from histoloop.gui.work.jobs import Job
+from histoloop.progress import Progress
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+
+    from histoloop.gui.window.main_window import MainWindow
 
 
 class Began(Exception):
@@ -26,9 +34,17 @@ def tour(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what napari's own imports warn of
-        from histoloop.gui import tour
-    monkeypatch.setattr(tour, "make_application", begin)
-    return tour
+        from histoloop.gui.tour import run
+    monkeypatch.setattr(run, "make_application", begin)
+    return run
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a minute with each look at it."""
+    minutes = itertools.count(0, 60)
+    stopped = SimpleNamespace(monotonic=lambda: float(next(minutes)), sleep=lambda _seconds: None)
+    monkeypatch.setattr(driver, "time", stopped)
 
 
 def names(folder: Path) -> list[str]:
@@ -57,10 +73,23 @@ def test_an_earlier_tours_pictures_go_and_all_else_stays(tour: ModuleType, tmp_p
     with pytest.raises(Began):
         tour.run_tour(tmp_path / "tour")
     assert names(tmp_path) == kept
-    assert tour._free(tmp_path / "tour" / "project") == tmp_path / "tour" / "project-2"
+    assert driver.free(tmp_path / "tour" / "project") == tmp_path / "tour" / "project-2"
 
 
 def test_a_new_folder_is_made(tour: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(Began):
         tour.run_tour(tmp_path / "a" / "tour")
     assert (tmp_path / "a" / "tour").is_dir()
+
+
+def test_a_job_that_goes_on_is_waited_for_however_slow_it_is(window: MainWindow, tmp_path: Path, clock: None) -> None:
+    walk = driver.Tour(tmp_path, window, theme="light", size_px=(800, 600))
+    turns, job = itertools.count(), Job("Retraining", None)
+
+    def done() -> bool:
+        window.session.jobs.progressed.emit(job, Progress("Retraining", 1, 2))
+        return next(turns) > 3 * driver.PATIENCE_S / 60
+
+    walk.wait(done, "a job")
+    with pytest.raises(driver.TourError, match="waited too long for nothing"):
+        walk.wait(lambda: False, "nothing")

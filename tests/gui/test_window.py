@@ -57,7 +57,7 @@ def texts(window: MainWindow) -> list[str]:
 
 def test_the_windows_process_never_loads_torch() -> None:
     script = (
-        "import sys, histoloop.gui.application, histoloop.gui.tour\n"
+        "import sys, histoloop.gui.application, histoloop.gui.tour.run\n"
         "import histoloop.gui.work.jobs, histoloop.workflows.reports\n"
         "print([name for name in ('torch', 'torchvision') if name in sys.modules])"
     )

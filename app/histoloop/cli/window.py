@@ -48,6 +48,6 @@ def _tour(options: argparse.Namespace) -> int:
     from histoloop.gui.start import check_window
 
     check_window()
-    from histoloop.gui.tour import run_tour
+    from histoloop.gui.tour.run import run_tour
 
     return run_tour(options.out, options.language, theme=options.theme, size_px=options.size)

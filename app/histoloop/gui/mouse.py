@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
@@ -21,12 +20,21 @@ def drag(canvas: QWidget, places: Sequence[QPointF], *, at_once: bool = False) -
 
     `at_once`: as when the window was busy and finds everything in its queue.
     """
-    send = functools.partial(_send, canvas, turn=not at_once)
-    send(QEvent.Type.MouseMove, places[0], button=_NONE, held=_NONE)
-    send(QEvent.Type.MouseButtonPress, places[0], button=_LEFT, held=_LEFT)
+    press(canvas, places[0], at_once=at_once)
     for place in places[1:]:
-        send(QEvent.Type.MouseMove, place, button=_NONE, held=_LEFT)
-    send(QEvent.Type.MouseButtonRelease, places[-1], button=_LEFT, held=_NONE)
+        _send(canvas, QEvent.Type.MouseMove, place, button=_NONE, held=_LEFT, turn=not at_once)
+    release(canvas, places[-1], at_once=at_once)
+
+
+def press(canvas: QWidget, place: QPointF, *, at_once: bool = False) -> None:
+    """Move to a place and press there."""
+    _send(canvas, QEvent.Type.MouseMove, place, button=_NONE, held=_NONE, turn=not at_once)
+    _send(canvas, QEvent.Type.MouseButtonPress, place, button=_LEFT, held=_LEFT, turn=not at_once)
+
+
+def release(canvas: QWidget, place: QPointF, *, at_once: bool = False) -> None:
+    """Let go at a place what was pressed."""
+    _send(canvas, QEvent.Type.MouseButtonRelease, place, button=_LEFT, held=_NONE, turn=not at_once)
 
 
 def click(canvas: QWidget, place: QPointF) -> None:

@@ -118,7 +118,9 @@ def for_nobody_to_read(tree: ast.AST) -> set[ast.AST]:
     return found
 
 
-@pytest.mark.parametrize("path", [path for path in files("gui") if module(path) not in WITHOUT_TEXTS], ids=module)
+@pytest.mark.parametrize(
+    "path", [path for path in files("gui") if not module(path).startswith(WITHOUT_TEXTS)], ids=module
+)
 def test_every_sentence_in_the_window_can_be_translated(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     others = documentation(tree) | annotations(tree) | for_nobody_to_read(tree)

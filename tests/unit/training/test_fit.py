@@ -21,6 +21,7 @@ from histoloop.training.augment import AugmentSettings
 from histoloop.training.checkpoint import Checkpoint
 from histoloop.training.classify import ClassifySettings, classify, train_classifier
 from histoloop.training.loop import FitResult, LoopSettings
+from histoloop.training.objectives import SizeSettings
 from histoloop.training.pseudo_labels import learn_with_pseudo_labels, weight_of_pseudo
 from histoloop.training.samples import Batch, TrainingTile, collate
 from histoloop.training.segment import SegmentSettings, segmentation_figures, train_decoder
@@ -317,13 +318,43 @@ def test_tiles_without_labels_change_what_a_classifier_learns(outputs: Any, scor
     plain = finish(classifier_work(ConsistencySettings(), scores=scores))
     assert same(plain, finish(classifier_work(ConsistencySettings(), scores=scores, unlabelled=unmasked(4))))
     assert same(plain, finish(classifier_work(ConsistencySettings(weight=1.0, outputs=outputs), scores=scores)))
-    settings = ConsistencySettings(weight=1.0, unlabelled_per_step=2, outputs=outputs)
-    assert not same(plain, finish(classifier_work(settings, scores=scores, unlabelled=unmasked(4))))
+    light, heavy = (
+        finish(
+            classifier_work(
+                ConsistencySettings(weight=weight, unlabelled_per_step=2, outputs=outputs),
+                scores=scores,
+                unlabelled=unmasked(4),
+            )
+        )
+        for weight in (1.0, 9.0)
+    )
+    assert not same(plain, light)
+    assert not same(light, heavy)  # by the distance itself, not by the batch norms that see more tiles
 
 
 def test_consistency_is_refused_for_what_has_no_scores_of_whole_tiles() -> None:
     with pytest.raises(ValueError, match="min-max"):
         ClassifySettings(supervision="min-max", consistency=ConsistencySettings(weight=0.05))
+
+
+def test_sizes_that_stay_wrong_are_made_so_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def noisy(known: Sequence[TrainingTile], settings: SizeSettings, *, seed: int) -> list[TrainingTile]:
+        asked.append((len(known), settings, seed))
+        return list(known)
+
+    monkeypatch.setattr("histoloop.training.classify.with_fixed_noise", noisy)
+    sizes = SizeSettings(noise=0.1, noise_per="tile")
+    pooling = PoolingConfig(name="average", modalities=1)
+    sized = NetworkConfig(2, backbone="mobilenet_v3_small", pooling=pooling, background=True, decoder_channels=())
+    settings = ClassifySettings(loop=LoopSettings(epochs=1, batch_size=8), supervision="sizes", sizes=sizes)
+    work = train_classifier(
+        Model(Hybrid(sized), COLOURS, CPU), training=tiles(8, 0), validation=[], settings=settings,
+        augmentation=GENTLE, seed=5,
+    )  # fmt: skip
+    finish(work)
+    assert asked == [(8, sizes, 5)]
 
 
 def tiles_of_several(count: int, seed: int) -> list[TrainingTile]:

@@ -51,11 +51,13 @@ MISSING = {
     "missing": mark("This model has not predicted this slide yet."),
     "coming": mark("This model is running on the slide; its masks will appear when it is done."),
     "untrained": mark("This model has not been trained yet: it predicts no masks."),
+    "unfit": mark("This slide is not brightfield: it is shown, but never predicted."),
 }
 SHORT_TITLES = {
     "missing": mark("Not predicted yet"),
     "coming": mark("Predicting…"),
     "untrained": mark("Not trained yet"),
+    "unfit": mark("Not brightfield"),
 }
 THRESHOLD_TIP = mark(
     "How sure the model must be before a pixel becomes part of the mask. On screen only: export uses the "
@@ -102,7 +104,7 @@ class MaskChooser(QWidget):
         self._show_choice()
 
     def show_missing(self, state: str) -> None:
-        """Why there are no masks of this model: 'missing', 'coming', 'untrained'; '' for masks, or no slide."""
+        """Why there are no masks: 'missing', 'coming', 'untrained', 'unfit' (the slide); '' for masks, or no slide."""
         self.missing.show_state(state)
         self._cut.setCurrentIndex(1 if state else 0)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from histoloop.workflows.contents.readings import Agreement, RegionAgreement
 
-SIZE_PX = (860, 460)
+SIZE_PX = (960, 460)
 WIDEST_PX = 150
 """Of a column: longer names lose their middle, and the tip has them whole."""
 NONE = "\N{EN DASH}"
@@ -60,6 +60,7 @@ class AgreementDialog(QDialog):
         self.table.setAccessibleName(tr("Agreement of two readers"))
         self.table.setHorizontalHeaderLabels([*headings, *figures, tr("Kappa")])
         self.table.verticalHeader().setVisible(False)
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -92,6 +92,11 @@ class AppearanceDialog(QDialog):
             value.setText(words(appearance))
         self.reset.setEnabled(not appearance.is_neutral)
 
+    def offer_stains(self, may: bool) -> None:
+        """Whether the slide has stains that can be separated."""
+        self.stain.setEnabled(may)
+        self.stain.setToolTip("" if may else tr("This slide is not brightfield: it has no stains to separate."))
+
     def _add(self, grid: QGridLayout, made: QSlider, name: str, words: Callable[[Appearance], str]) -> None:
         made.setAccessibleName(name)
         made.valueChanged.connect(lambda _value: self._on_slider())

@@ -66,6 +66,7 @@ class ExportDialog(QDialog):
         self.slides = QListWidget()
         self.slides.setAccessibleName(tr("Slides"))
         self.slides.setFixedHeight(LIST_PX)
+        self.slides.setSpacing(2)
         self.slides.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.slides.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.all_slides = QCheckBox(tr("All slides"))

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 THEMES = ("system", "light", "dark")
 LIGHT = {
     "window": "#f1f4f6", "panel": "#f8fafb", "base": "#ffffff", "button": "#ffffff", "hover": "#e6edf1",
-    "text": "#17242e", "muted": "#566773", "faint": "#a3b0b9", "line": "#dbe3e8", "line_strong": "#c2cdd4",
+    "text": "#17242e", "muted": "#566773", "faint": "#8d9ba5", "line": "#dbe3e8", "line_strong": "#c2cdd4",
     "accent": "#12707f", "accent_hover": "#0e5d6a", "accent_soft": "#d6ebee", "on_accent": "#ffffff",
     "good": "#1d7a46", "bad": "#b3372f", "tip": "#17242e", "on_tip": "#f4f7f8",
 }  # fmt: skip
 DARK = {
     "window": "#171c20", "panel": "#1d2328", "base": "#15191d", "button": "#283037", "hover": "#2d373f",
-    "text": "#e6ecf0", "muted": "#9aa9b4", "faint": "#5d6a74", "line": "#2c353c", "line_strong": "#3d4851",
+    "text": "#e6ecf0", "muted": "#9aa9b4", "faint": "#6d7a85", "line": "#2c353c", "line_strong": "#3d4851",
     "accent": "#3fa7b7", "accent_hover": "#57b9c8", "accent_soft": "#1d3d44", "on_accent": "#0c1418",
     "good": "#62c48d", "bad": "#ef8a80", "tip": "#e6ecf0", "on_tip": "#17242e",
 }  # fmt: skip

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 FIND = mark("Which model suits which slide?")
 FIND_TIP = mark(
     "Compares the models of this project on every slide, without any annotation: the less the output of a model "
-    "changed late in its training, the likelier it is right there. Takes minutes; nothing is switched. (Huang et al. "
-    "2022, section V)"
+    "changed late in its training, the likelier it is right there. A round that was trained on few regions may change "
+    "little without being better. We measured this with labels of small tiles, not with masks. Takes minutes; nothing "
+    "is switched. (Huang et al. 2022, section V)"
 )
 
 

@@ -48,6 +48,7 @@ class LookControl(QObject):
     def connect_all(self) -> None:
         """Begin to listen."""
         viewer = self._split.first.viewer
+        self._split.first.opener.shown.connect(lambda _slide_id: self._offer_stains())
         self._panel.looks_changed.connect(lambda: self._session.remember(CLASS_LOOKS, self._panel.looks()))
         viewer.patch_painted.connect(lambda _after, _before: self._panel.show_class(viewer.painted_class))
 
@@ -78,6 +79,7 @@ class LookControl(QObject):
         if self.dialog is None:
             self.dialog = AppearanceDialog(self._panel.window(), self._panel.overlay_style.appearance)
             self.dialog.changed.connect(self._panel.set_appearance)
+        self._offer_stains()
         self.dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()
@@ -87,6 +89,15 @@ class LookControl(QObject):
         appearance, stains = self._panel.overlay_style.appearance, list(Stain)
         following = stains[(stains.index(appearance.stain) + 1) % len(stains)]
         self._set_appearance(dataclasses.replace(appearance, stain=following))
+
+    def _offer_stains(self) -> None:
+        """No stain is shown alone where the slide is not brightfield: what would be seen there stains nothing."""
+        scene, appearance = self._split.first.viewer.scene, self._panel.overlay_style.appearance
+        may = scene is None or scene.slide.is_brightfield
+        if not may and appearance.stain is not Stain.ALL:
+            self._set_appearance(dataclasses.replace(appearance, stain=Stain.ALL))
+        if self.dialog is not None:
+            self.dialog.offer_stains(may)
 
     def reset_appearance(self) -> None:
         """Show slides as they are."""

@@ -55,7 +55,7 @@ from histoloop.gui.window.read_only_bar import ReadOnlyBar
 from histoloop.gui.window.readers.person_bar import PersonBar
 from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
-from histoloop.gui.window.targets import Targets
+from histoloop.gui.window.targets import Targets, known_of
 from histoloop.gui.window.work_tabs import WorkTabs
 from histoloop.gui.work.annotation_details import AnnotationDetails
 from histoloop.gui.work.jobs import Place
@@ -559,20 +559,16 @@ class MainWindow(QMainWindow):
 
     def _update_actions(self) -> None:
         """Enable what can be done now. This runs with every stroke: it asks the project nothing."""
-        there = set()
+        there = {"slide"} if self.opener.current is not None else set()
         painting = self.viewer.annotating is not None
         jobs = self.session.jobs.unfinished
         at_work = {job.place for job in jobs}
         if self.session.project is not None:
-            slides = self.slides_panel.total > 0
-            there |= {"project"} | ({"slides"} if slides else set())
+            there |= {"project", "slides"} if self.slides_panel.total else {"project"}
             there |= self.loop_control.can_now(jobs)
             there |= {"chosen"} if self.slides_panel.current_id() is not None else set()
             there |= {"question"} if painting or self._sees_question() else set()
-        there |= {"slide"} if self.opener.current is not None else set()
-        there |= {"profile"} if self.viewer.scene is not None and self.viewer.scene.profile is not None else set()
-        scene = self.viewer.scene
-        there |= {"resolution"} if scene is not None and scene.slide.mpp is not None else set()
+        there |= known_of(self.viewer.scene)
         there |= {"canvases"} if "slide" in there or self.split.second is not None else set()
         there |= {"painting"} if painting else set()
         strokes = painting and self.paint_control.counts is Counts.STROKES
@@ -582,19 +578,20 @@ class MainWindow(QMainWindow):
         there |= set() if self.session.read_only else {"writable"}
         there |= {"classes_changed"} if self.class_control.can_undo else set()
         there |= {"trained"} if self.loop_control.is_trained else set()
-        there |= set() if self.second_reader.is_blinded else {"sighted"}
+        there |= {"seen"} if not self.second_reader.is_blinded else set()
         there |= {"assessed"} if painting and self.paint_control.assessment != (None, None) else set()
         there |= {"undo"} if self._history().can_undo else set()
         there |= {"redo"} if self._history().can_redo else set()
         reasons = {
             "writable": tr("The project is read-only."),
             "trained": tr("No model has been trained yet: paint something, then retrain."),
-            "sighted": tr("A blinded reading begins with no mask: there is nothing to accept."),
+            "seen": tr("Masks are hidden while you read blinded."),
         }
         if "slide" in there:
             reasons["resolution"] = tr(
                 "The resolution of this slide is unknown: enter it with Slides > Set resolution."
             )
+            reasons["brightfield"] = tr("This slide is not brightfield: it has no stains to separate.")
             reasons["profile"] = tr("The file of this slide contains no usable colour profile.")
         self.actions_.update(there, reasons=reasons)
         for name in ("model", "method"):

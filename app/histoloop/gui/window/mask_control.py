@@ -207,16 +207,19 @@ class MaskControl(QObject):
         for pane in self._split.panes():
             choice, slide_id, state = pane.source.choice, pane.opener.current, ""
             if choice is not None and not choice.model.is_live and slide_id is not None and pane.has_maps() is False:
-                state = self._why_missing(slide_id, choice.model)
+                state = self._why_missing(pane, slide_id, choice.model)
             pane.header.show_missing(state)
             shows_hint = state == "untrained" and pane.viewer.annotating is None
             pane.hint.show_hint(tr(UNTAUGHT_WHILE.get(self._session.live.state, UNTAUGHT)) if shows_hint else "")
             if pane is self._split.first:
                 self._panel.chooser.show_missing(state)
 
-    def _why_missing(self, slide_id: int, model: LocalisationModel) -> str:
+    def _why_missing(self, pane: MaskPane, slide_id: int, model: LocalisationModel) -> str:
         if not model.trained:
             return "untrained"
+        scene = pane.viewer.scene
+        if scene is not None and not scene.slide.is_brightfield:
+            return "unfit"
         return "coming" if self._session.will_predict(slide_id, model.id) else "missing"
 
     def _fill_model_menu(self) -> None:

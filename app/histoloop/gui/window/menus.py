@@ -36,9 +36,10 @@ def _row(
 ) -> ActionSpec[Targets]:
     """An action; `needs` are words for what must be there.
 
-    They are project, slides, slide (on the screen), resolution (of that slide is known), chosen (a slide in the list),
-    canvases (one with a slide, or two), painting, strokes (alone count), question (in sight), candidate, work;
-    classes_changed, since the project was made; trained, the model in use; writable, where the project can be changed.
+    They are project, slides, slide (on the screen), resolution (of that slide is known), brightfield (that slide is),
+    chosen (a slide in the list), canvases (one with a slide, or two), painting, strokes (alone count), question (in
+    sight), candidate, work; classes_changed, since the project was made; trained, the model in use; seen, its masks,
+    which no blinded reader does; writable, where the project can be changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 
@@ -195,7 +196,8 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
         SEPARATOR,
         _row("appearance", mark("&Brightness and stains…"), lambda on: on.looks.open_appearance(), keys="Shift+C",
              needs="slide", tip=mark("Change the picture on the screen. Models always read the pixels as they are.")),
-        _row("next_stain", mark("Next &stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X", needs="slide",
+        _row("next_stain", mark("Next &stain alone"), lambda on: on.looks.next_stain(), keys="Shift+X",
+             needs="slide brightfield",
              tip=mark("Show haematoxylin alone, then eosin, then DAB, then all of them")),
         _row("reset_appearance", mark("&Picture as the slide is"), lambda on: on.looks.reset_appearance(),
              needs="slide", tip=mark("Undo all changes of brightness, contrast, gamma and stains")),
@@ -283,7 +285,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              needs="painting", icon="outline-points", group="tool",
              tip=mark("Click an area, then drag the points of its outline, add or delete some")),
         _row("tool_copy", mark("Copy &the prediction"), lambda on: on.viewer.set_tool("copy"), keys="J",
-             needs="painting trained", icon="lasso", group="tool",
+             needs="painting trained seen", icon="lasso", group="tool",
              tip=mark("Draw around a place: inside, the mask becomes what the model predicts")),
         SEPARATOR,
         _row("brush_smaller", mark("Smalle&r brush"), lambda on: on.annotation.brush_size.step(larger=False), keys="[",
@@ -341,7 +343,7 @@ MENUS: Mapping[str, tuple[Row[Targets], ...]] = {
              keys="Shift+Return", needs="painting assessed",
              tip=mark("Save the label and size of the region without a mask: what is painted is not used")),
         _row("accept", mark("&Accept as it is"), lambda on: on.painting.accept(), keys="A",
-             needs="painting trained sighted",
+             needs="painting trained seen",
              tip=mark("The model's mask is right: save it unchanged")),
         _row("skip", mark("S&kip"), lambda on: on.questions.skip(), keys="S", needs="question writable", icon="skip",
              tip=mark("Leave this one out; it will not be asked again")),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from histoloop.gui.work.annotating import ActiveAnnotation, TakenBack
     from histoloop.gui.work.session import Session
     from histoloop.store.project import Project
-    from histoloop.store.records import AnnotationRecord, Step, StepInDraft
+    from histoloop.store.records import AnnotationRecord, QueryRecord, Step, StepInDraft
 
 
 class PaintControl(QObject):
@@ -385,7 +385,7 @@ class PaintControl(QObject):
         self._panel.begin(
             project.scheme,
             title=project.slides.get(record.slide_id).name,
-            reason=reason_of(query) if query else tr("A region you chose yourself."),
+            reason=_why(record, query),
             value=self._class_to_go_on_with(active, project) or active.value,
             judges=project.annotations.will_judge(record.slide_id, record.region, record.query_id),
         )
@@ -446,6 +446,13 @@ class PaintControl(QObject):
             self._panel.show_painted(None)
         elif self._painted is not None and self._viewer.annotating is not None:
             self._panel.show_painted(self._painted.share)
+
+
+def _why(record: AnnotationRecord, query: QueryRecord | None) -> str:
+    """What a region is in hand for."""
+    if record.reading_of is not None:
+        return tr("Second reading: you see neither masks nor what the first reader painted.")
+    return reason_of(query) if query else tr("A region you chose yourself.")
 
 
 def _what(step: Step) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from histoloop.gui.canvas.mask_source import MaskSource
 from histoloop.gui.canvas.viewer import SlideViewer
@@ -24,6 +25,9 @@ from histoloop.gui.window.question_control import QuestionControl
 from histoloop.gui.window.readers.second_reader import SecondReader
 from histoloop.gui.window.slide_control import SlideControl
 from histoloop.gui.work.session import Session
+
+if TYPE_CHECKING:
+    from histoloop.gui.canvas.rendering import SlideScene
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,15 @@ class Targets:
     history: Callable[[], History | PaintControl]
     show_annotations: Callable[[], object]
     quit: Callable[[], object]
+
+
+def known_of(scene: SlideScene | None) -> set[str]:
+    """What is known of the slide on the screen (None: no slide), in the words that rows of the menus need."""
+    if scene is None:
+        return set()
+    known = {
+        "profile": scene.profile is not None,
+        "resolution": scene.slide.mpp is not None,
+        "brightfield": scene.slide.is_brightfield,
+    }
+    return {word for word, is_so in known.items() if is_so}

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from histoloop.acquisition.selection import select
+from histoloop.acquisition.strategies import STRATEGIES
 from histoloop.acquisition.strategies.at_random import random_scores
 from histoloop.errors import DataError, RecipeError
 from histoloop.exchange.curves import Curve, draw_curves, write_rounds
@@ -225,7 +226,16 @@ def simulate(
     files = (json_file.with_suffix(".csv"), json_file.with_suffix(".png"))
     write_rounds(files[0], rows)
     draw_curves(files[1], curves, lower=record.lower, upper=float(np.mean(record.upper[:seeds])), title=dataset.name)
-    return Simulation(curves, record.lower, tuple(record.upper[:seeds]), dataset.warnings, (json_file, *files))
+    warnings = (*dataset.warnings, *_of_first_rounds(ways))
+    return Simulation(curves, record.lower, tuple(record.upper[:seeds]), warnings, (json_file, *files))
+
+
+def _of_first_rounds(ways: Sequence[Way]) -> list[str]:
+    """That a strategy which compares with the round before has none to compare with at first."""
+    named = [way.name for way in ways if STRATEGIES[way.acquisition].needs.inputs == "earlier model"]
+    if not named:
+        return []
+    return [f"{', '.join(named)}: the first questions are at random, for there is no earlier round to compare with."]
 
 
 def simulation_setup(

@@ -347,7 +347,7 @@ def _learned(setup: LearningSetup, project: Project) -> str:
     if setup.mask_classes > 1:
         names = ", ".join(setup.classes.scheme.mask_names)
         learned += f" Its decoder tells {names} and background apart, as they were painted."
-    if how.propagation:
+    if how.propagation and unlabelled.pseudo:
         learned += (
             f" {len(unlabelled.pseudo)} regions of like colours were learned from too, with the model's own masks."
         )

@@ -26,6 +26,7 @@ from histoloop.store.model_folder import save_model
 from histoloop.training.datasets import read_dataset
 from histoloop.training.ddn import DdnSettings
 from histoloop.training.measures.figures import MaskTally
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.workflows.cluster.spread import Spread
 from histoloop.workflows.experiments import evaluate
 from histoloop.workflows.experiments.evaluate import Evaluation, EvaluationSettings, evaluate_model
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histoloop.acquisition.linear_probe import ProbeKind
+    from histoloop.progress import Work
 
 WHOLE = EvaluationSettings(split="whole", pictures=2)
 METHODS = {
@@ -109,7 +111,13 @@ def test_figures_are_those_of_the_masks_one_by_one(model_of: Callable[[str], Pat
     assert figures["error"] == pytest.approx(wrong / 16)
 
 
-def test_with_views_masks_are_means_over_mirror_images_and_scales(model_of: Callable[[str], Path], discs: Path) -> None:
+def test_with_views_masks_are_means_over_mirror_images_and_scales(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(
+        evaluate, "predict_in_views", lambda predict, pixels: (looked.append(1), predict_in_views(predict, pixels))[1]
+    )
     found = evaluated(model_of("labels"), discs, dataclasses.replace(WHOLE, views=True))
     rows = {(row.method, row.rule): row.figures for row in found.table.rows}
     loaded = load_model(model_of("labels"), torch.device("cpu"))
@@ -123,6 +131,7 @@ def test_with_views_masks_are_means_over_mirror_images_and_scales(model_of: Call
         tally.add((mask * value).astype(np.uint8), (tile.mask * value).astype(np.uint8))
     assert rows["labels: cam", "true-label"]["dice_pooled"] == pytest.approx(tally.figures().dice_pooled)
     assert found.about["views"] == 8
+    assert len(looked) == found.about["tiles"]
 
 
 def test_a_min_max_model_and_a_decoder_can_be_measured_in_views(model_of: Callable[[str], Path], discs: Path) -> None:
@@ -246,6 +255,23 @@ def test_robustness_is_measured_on_some_tiles_and_told_in_the_rows_of_the_model(
     for row in own:
         assert row.figures["attack_tiles"] == 3
         assert 0 <= row.figures["attack_success_rate"] <= 1  # type: ignore[operator]
+
+
+def test_an_attack_is_quantised_and_targeted_where_that_is_asked_for(
+    model_of: Callable[[str], Path], discs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int | None, int | None]] = []
+
+    def attack(*_: object, settings: DdnSettings, target: int | None, **__: object) -> Work[FiguresByCase]:
+        asked.append((settings.quantise_levels, target))
+        yield from ()
+        return FiguresByCase()
+
+    monkeypatch.setattr(evaluate, "attack_figures", attack)
+    plain = EvaluationSettings(split="whole", pictures=0, robustness=True)
+    evaluated(model_of("labels"), discs, plain)
+    evaluated(model_of("labels"), discs, dataclasses.replace(plain, quantise_levels=256, target="malignant"))
+    assert asked == [(None, None), (256, 1)]
 
 
 # --- what is not known of every tile --------------------------------------------------------------------------------

@@ -110,7 +110,10 @@ def test_the_first_questions_of_what_compares_rounds_are_those_at_random(
     discs: Path, model: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "s.json"
-    run(discs, model, file, "random", "cod", rounds=2)
+    found = run(discs, model, file, "random", "cod", rounds=2)
+    assert [warning for warning in found.warnings if "no earlier round" in warning] == [
+        "cod: the first questions are at random, for there is no earlier round to compare with."
+    ]
     first = {one["strategy"]: one["rounds"][0]["asked"] for one in json.loads(file.read_text())["sessions"]}
     assert first["cod"] == first["random"] != []
 

@@ -34,6 +34,7 @@ from histoloop.store.model_folder import (
     save_statistics,
 )
 from histoloop.store.shipped import DEFAULT_MODEL, find_model
+from histoloop.training.measures.intervals import FiguresByCase
 from histoloop.workflows.contents.rounds import HowToLearn, open_candidate, slides_to_predict, training_counts
 from histoloop.workflows.contents.slides import open_project_slide
 from histoloop.workflows.decisions import keep
@@ -488,6 +489,19 @@ def test_masks_leave_the_classifier_and_its_robustness_as_they_are(start: Callab
     assert robustness_of(card).values == ATTACKED
     assert "accuracy" not in card.figures
     assert "on 8 labelled tiles when tiny was made, whose classifier this is" in card.description
+
+
+def test_the_card_of_a_round_has_the_intervals_of_its_figures(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = start()
+    _paint(project, _slide_ids(project)[0])
+    measured = FiguresByCase({"dice": 0.8}, {"dice": (0.7, 0.9)})
+    monkeypatch.setattr(module, "measure", lambda *_arguments, **_named: measured)
+    candidate = finish(retrain(project, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+    card = load_card(project.models.get(candidate.model_id).folder)
+    assert card.figures["dice"] == 0.8
+    assert card.intervals == {"dice": (0.7, 0.9)}
 
 
 def test_a_base_model_without_a_robustness_figure_hands_none_on(start: Callable[..., Project]) -> None:

@@ -110,17 +110,28 @@ class MaskDeeds(QObject):
         self._viewer.close_polygon()
         before = self._viewer.painted_mask
 
-        def show(after: Mask) -> None:
+        def show(after: Mask | None) -> None:
             if self._viewer.annotating is not region or self._viewer.is_frozen:
                 return
-            shown = self._viewer.painted_mask
-            wanted = np.where((before != after) & (shown == before), after, shown)
-            if np.array_equal(wanted, shown):
+            if after is None:
                 self.reported.emit(otherwise)
             else:
-                self._viewer.replace_mask(wanted)
+                self._viewer.replace_mask(_put_into(self._viewer.painted_mask, before, after))
 
-        self._worker.request(functools.partial(deed, before), on_done=show)
+        self._worker.request(functools.partial(_done, deed, before), on_done=show)
+
+
+def _done(deed: Callable[[Mask], Mask], before: Mask) -> Mask | None:
+    """The mask once the deed is done; None where that changes nothing."""
+    after = deed(before)
+    return None if np.array_equal(before, after) else after
+
+
+def _put_into(shown: Mask, before: Mask, after: Mask) -> Mask:
+    """The mask that is shown with what a deed changed, save where something was painted meanwhile."""
+    if np.array_equal(shown, before):  # nearly always: a region may have millions of pixels
+        return after
+    return np.where((before != after) & (shown == before), after, shown)
 
 
 def _no_prediction() -> None:

@@ -95,7 +95,7 @@ class MeasureTool(QObject):
             QGuiApplication.clipboard().setText(self.words)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Take the left button while measuring, and Esc and Ctrl+C as long as a measure is seen."""
+        """Take the left button and undo while measuring, and Esc and Ctrl+C as long as a measure is seen."""
         if isinstance(event, QMouseEvent):
             return self.is_on and self._on_mouse(event)
         if not isinstance(event, QKeyEvent):
@@ -103,17 +103,20 @@ class MeasureTool(QObject):
         is_escape = event.key() == Qt.Key.Key_Escape
         closes = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.shape is Shape.POLYGON and self._places
         copies = event.matches(QKeySequence.StandardKey.Copy) and self.measure is not None
-        if not (is_escape or closes or copies):
+        undoes = event.matches(QKeySequence.StandardKey.Undo) and self.shape is Shape.POLYGON and self._places
+        if not (is_escape or closes or copies or undoes):
             return False
         if event.type() == QEvent.Type.ShortcutOverride:
             event.accept()
         elif event.type() == QEvent.Type.KeyPress:
-            self._on_key(escapes=is_escape, copies=copies)
+            self._on_key(escapes=is_escape, copies=copies, undoes=bool(undoes))
         return True
 
-    def _on_key(self, *, escapes: bool, copies: bool) -> None:
+    def _on_key(self, *, escapes: bool, copies: bool, undoes: bool) -> None:
         if copies:
             self.copy()
+        elif undoes:
+            self._take_back_corner()
         elif not escapes:
             self._finish()
         elif self._places:
@@ -150,6 +153,12 @@ class MeasureTool(QObject):
         elif kind == QEvent.Type.MouseButtonDblClick and self._places:
             self._places[-1] = place
             self._finish()
+
+    def _take_back_corner(self) -> None:
+        """Drop the last corner of an area that was begun; the place under the mouse follows it."""
+        *corners, _last, pointer = self._places
+        self._places = [*corners, pointer] if corners else []
+        self._show()
 
     def _start(self, place: Place) -> None:
         self.measure = None

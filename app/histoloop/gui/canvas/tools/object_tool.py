@@ -67,6 +67,11 @@ class ObjectTool(QObject):
         """Whether something is shown that is not painted yet."""
         return self._object is not None
 
+    @property
+    def has_found(self) -> bool:
+        """Whether an object was found and waits to be painted."""
+        return self._object is not None and self._object.part is not None
+
     def shut_down(self) -> None:
         """End the worker thread."""
         self._worker.stop()

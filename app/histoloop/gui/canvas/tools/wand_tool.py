@@ -57,6 +57,11 @@ class WandTool(QObject):
         gesture.ended.connect(self._on_ended)
         gesture.dropped.connect(self._forget)
 
+    @property
+    def is_showing(self) -> bool:
+        """Whether what it would paint is shown."""
+        return self._seen is not None
+
     def shut_down(self) -> None:
         """End the worker thread."""
         self._worker.stop()
