@@ -13,7 +13,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QImage, QPainter, QPolygonF
 from PySide6.QtTest import QTest
 
-from histoloop.annotations.records import Patch
+from histoloop.annotations.records import AnnotationStatus, Patch
 from histoloop.geometry import Region
 from histoloop.gui.canvas.region_marks import BEGUN, REVIEW_MARKS, draw_mark
 from histoloop.gui.mouse import drag
@@ -218,3 +218,16 @@ def test_without_anything_to_read_that_is_said(opened: MainWindow) -> None:
     assert opened.banner.text.text().startswith("No region waits for a second reader")
     assert "You annotate as Bo;" in opened.banner.text.text()
     assert not opened.second_reader.is_blinded
+
+
+def test_a_long_name_pushes_no_figure_out_of_the_table_of_agreement(
+    opened: MainWindow, first: AnnotationRecord, qtbot
+) -> None:
+    project, long = opened.session.project, "Dr. Annegret Freifrau von Hohenzollern-Sigmaringen, zweite Leserin " * 2
+    project.drafts.finish(begin_reading(project, first.id, person=long.strip()).id, AnnotationStatus.DONE)
+    press(opened, Qt.Key.Key_G, CONTROL | SHIFT)
+    qtbot.waitUntil(lambda: opened.second_reader.dialog is not None, timeout=30_000)
+    table = opened.second_reader.dialog.table
+    qtbot.waitUntil(lambda: table.rowCount() == 1, timeout=30_000)
+    assert table.columnWidth(2) == 150
+    assert long[:20] in table.item(0, 2).toolTip()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.readings import Agreement, RegionAgreement
 
 SIZE_PX = (960, 460)
+WIDEST_PX = 150
+"""Of a column: longer names lose their middle, and the tip has them whole."""
 NONE = "\N{EN DASH}"
 
 
@@ -96,6 +98,7 @@ class AgreementDialog(QDialog):
                 self.table.setItem(number, column, item)
         for column in range(1, self.table.columnCount()):
             self.table.resizeColumnToContents(column)
+            self.table.setColumnWidth(column, min(self.table.columnWidth(column), WIDEST_PX))
         self.over_all.setText(self._in_words(over_all))
         self.table.selectRow(min(row, len(found) - 1))
         self._show_buttons()
