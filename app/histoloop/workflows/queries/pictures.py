@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 EVIDENCE_OPACITY = 0.7
 FAINT = 0.15
-GAP_PX = 4
+GAP = 1 / 16
+"""Between two pictures, of their height: they are shown small."""
 
 
 def picture(pixels: NDArray[np.uint8], evidence: Evidence) -> Image.Image | None:
@@ -35,11 +37,12 @@ def picture(pixels: NDArray[np.uint8], evidence: Evidence) -> Image.Image | None
 
 
 def _side_by_side(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Image.Image:
-    """Both at the height of the left one, a white gap between."""
+    """Both at the height of the left one, with nothing between."""
     height, width = left.shape[:2]
     other = Image.fromarray(right)
     other = other.resize((max(1, round(other.width * height / other.height)), height), Image.Resampling.BILINEAR)
-    both = Image.new("RGB", (width + GAP_PX + other.width, height), "white")
+    gap = math.ceil(GAP * height)
+    both = Image.new("RGBA", (width + gap + other.width, height))
     both.paste(Image.fromarray(left), (0, 0))
-    both.paste(other, (width + GAP_PX, 0))
+    both.paste(other, (width + gap, 0))
     return both
