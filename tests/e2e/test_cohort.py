@@ -115,8 +115,8 @@ def test_a_command_that_is_terminated_leaves_a_whole_table_and_the_next_goes_on(
         _out, error = process.communicate(timeout=120)
     assert process.returncode == 143, error
     assert "Traceback" not in error
-    kept = rows(out / "summary.csv")
-    assert 2 <= len(kept) < len(slides)
+    kept = rows(out / "summary.csv")  # a row that was seen before it was on the disk is taken back
+    assert 1 <= len(kept) < len(slides)
     assert list(out.glob("**/*partial*")) == []
     arguments = ["predict", *slides, "--out", str(out), "--model", str(cohort / "tiny"), "--mpp", "1"]
     assert main([*arguments, "--device", "cpu"]) == 0
