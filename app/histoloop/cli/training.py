@@ -1,7 +1,8 @@
-"""`histoloop train` and `histoloop decide`: models of a project and of data sets, and which of a project is in use."""
+"""`histoloop train`, `cross-validate` and `decide`: models of a project and of data sets, and which one is in use."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Add this module's commands."""
     _add_train(commands)
+    _add_cross_validate(commands)
     _add_decide(commands)
 
 
@@ -77,6 +79,20 @@ def _add_train(commands: Commands) -> None:
     decided.add_argument("--roll-back", action="store_true", help="keep the old model, whatever the figures say")
     add_json(trained)
     add_device(trained)
+
+
+def _add_cross_validate(commands: Commands) -> None:
+    crossed = add_command(
+        commands,
+        "cross-validate",
+        _cross_validate,
+        "measure a project's retrained model that waits on all painted regions, each left out in turn",
+    )
+    crossed.add_argument("project", type=Path)
+    crossed.add_argument("--epochs", type=count, help="shorten or lengthen each training")
+    add_seed(crossed)
+    add_json(crossed)
+    add_device(crossed)
 
 
 def _add_decide(commands: Commands) -> None:
@@ -234,17 +250,50 @@ def _figure(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3f}"
 
 
-def _decide(options: argparse.Namespace) -> Outcome:
+def _waiting(project: Project) -> CandidateModel:
+    """The model that waits for a decision; ProjectError where none does."""
     from histoloop.errors import ProjectError
     from histoloop.workflows.contents.rounds import open_candidate
+
+    if (candidate := open_candidate(project)) is None:
+        raise ProjectError(
+            f"No retrained model of {project.folder} waits for a decision.", advice="Train the project first."
+        )
+    return candidate
+
+
+def _cross_validate(options: argparse.Namespace) -> Outcome:
+    from histoloop.errors import ProjectError
+    from histoloop.workflows.contents.verdict import crossed_in_words, in_words
+    from histoloop.workflows.projects import opened_project
+    from histoloop.workflows.retraining.cross_validate import cross_validate
+
+    with opened_project(options.project) as project:
+        waiting = _waiting(project)
+        if waiting.crossed is None and not waiting.can_be_crossed:
+            raise ProjectError(
+                f"Round {waiting.round} of {options.project} cannot be cross-validated.",
+                advice="That is for rounds that learned from masks alone, with three painted regions or more and few "
+                "of them held out. Go by the regions held out.",
+            )
+        found = waiting.crossed
+        if found is None:
+            found = run(
+                cross_validate(
+                    project, waiting.model_id, device=options.device, seed=options.seed, epochs=options.epochs
+                )
+            )
+        verdict = in_words(_waiting(project))
+    told = {"round": waiting.round, **dataclasses.asdict(found)}
+    return Outcome([crossed_in_words(found), verdict], done=[told])
+
+
+def _decide(options: argparse.Namespace) -> Outcome:
     from histoloop.workflows.decisions import keep, roll_back
     from histoloop.workflows.projects import opened_project
 
     with opened_project(options.project) as project:
-        if (candidate := open_candidate(project)) is None:
-            raise ProjectError(
-                f"No retrained model of {options.project} waits for a decision.", advice="Train the project first."
-            )
+        candidate = _waiting(project)
         folder = project.models.get(candidate.model_id).folder
         (keep if options.decision == "keep" else roll_back)(project, candidate.model_id)
     line = "the new model is kept" if options.decision == "keep" else "rolled back: the old model stays"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
+from histoloop.cli import main
 from histoloop.errors import ProjectError
 from histoloop.geometry import Region
 from histoloop.network_config import NetworkConfig, PoolingConfig
@@ -108,3 +110,30 @@ def test_fewer_than_three_regions_are_refused_with_advice(begun: Project) -> Non
     with pytest.raises(ProjectError, match="too few") as refused:
         finish(cross_validate(begun, candidate.model_id, device="cpu", epochs=1))
     assert "three" in refused.value.advice
+
+
+def test_the_command_line_cross_validates_the_round_that_waits_once(
+    begun: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(begun, 4)
+    finish(learn(begun, how=HowToLearn(pace="quick"), device="cpu", epochs=1))
+    folder, told = begun.folder, tmp_path / "found.json"
+    begun.close()
+    command = ["cross-validate", str(folder), "--epochs", "1", "--device", "cpu", "--json", str(told)]
+    assert main(command) == 0
+    (found,) = json.loads(told.read_text(encoding="utf-8"))["done"]
+    assert found["round"] == 1
+    assert found["regions"] == 4
+    assert found["interval"][0] <= found["dice"] <= found["interval"][1]
+    assert "Cross-validated on 4 painted regions" in capsys.readouterr().out
+    assert main(command) == 0
+    assert json.loads(told.read_text(encoding="utf-8"))["done"] == [found]  # as it was kept, not done again
+
+
+def test_the_command_line_says_why_a_round_cannot_be_cross_validated(
+    begun: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = begun.folder
+    begun.close()
+    assert main(["cross-validate", str(folder)]) == 1
+    assert "waits for a decision" in capsys.readouterr().err
