@@ -11,6 +11,11 @@ from scipy import ndimage
 from histoloop.gui.tour.driver import TourError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PySide6.QtCore import QModelIndex
+    from PySide6.QtWidgets import QListView
+
     from histoloop.gui.tour.driver import Tour
 
 SECOND_READER = "B. Reader"
@@ -26,13 +31,23 @@ def list_the_annotations(tour: Tour) -> None:
     view = window.annotations_panel.list
     tour.wait(lambda: view.model().rowCount() > 1, "the list of annotations")
     view.setCurrentIndex(view.model().index(1, 0))
-    lowest = view.indexAt(view.viewport().rect().bottomLeft()).row() % view.model().rowCount()  # -1 below all of them
-    picture = Qt.ItemDataRole.DecorationRole
-    tour.wait(
-        lambda: not view.model().index(lowest, 0).data(picture).hasAlphaChannel(), "the pictures of the annotations"
-    )
+    tour.wait(lambda: all(_has_picture(index) for index in _seen(view)), "the pictures of the annotations")
     tour.settle()
     tour.picture("annotations", "All annotations: to go to, reopen or delete")
+
+
+def _seen(view: QListView) -> Iterator[QModelIndex]:
+    """The rows of a list that are on the screen, as it is laid out now."""
+    room = view.viewport().rect()
+    first, last = view.indexAt(room.topLeft()).row(), view.indexAt(room.bottomLeft()).row()
+    rows = view.model().rowCount()
+    for row in range(max(0, first), last + 1 if last >= 0 else rows):  # -1: below all rows
+        yield view.model().index(row, 0)
+
+
+def _has_picture(index: QModelIndex) -> bool:
+    """Whether a row has its own picture, not the one that keeps its place."""
+    return not index.data(Qt.ItemDataRole.DecorationRole).hasAlphaChannel()
 
 
 def read_a_second_time(tour: Tour) -> None:
