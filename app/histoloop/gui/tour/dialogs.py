@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QMenu
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def look_at_the_classes(tour: Tour) -> None:
     """What a new project asks, and the classes of this one."""
     window = tour.window
-    asked = NewProjectDialog(window, place=tour.out)
+    asked = NewProjectDialog(window, place=Path.home() / "Documents" / "HistoLoop")
     _show(tour, asked)
     tour.picture("new-project", "A new project asks what is to be found and how to begin", of=asked)
     asked.close()

@@ -38,11 +38,8 @@ def list_the_annotations(tour: Tour) -> None:
 
 def _seen(view: QListView) -> Iterator[QModelIndex]:
     """The rows of a list that are on the screen, as it is laid out now."""
-    room = view.viewport().rect()
-    first, last = view.indexAt(room.topLeft()).row(), view.indexAt(room.bottomLeft()).row()
-    rows = view.model().rowCount()
-    for row in range(max(0, first), last + 1 if last >= 0 else rows):  # -1: below all rows
-        yield view.model().index(row, 0)
+    indexes = (view.model().index(row, 0) for row in range(view.model().rowCount()))
+    return (index for index in indexes if view.visualRect(index).intersects(view.viewport().rect()))
 
 
 def _has_picture(index: QModelIndex) -> bool:
