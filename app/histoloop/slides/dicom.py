@@ -44,7 +44,7 @@ class DicomFile:
     `columns` and `rows` are of the whole level, `frame_px` the pixels of a frame, which is one tile of it. `instance`
     numbers the files of a series, `part` those of a level that is split over several (a concatenation). `container` is
     the identifier on the glass, `description` that of the series, `study` that of the study. `patient` is the patient's
-    number where the file states that it stands for nobody in the open: that the patient's identity was removed.
+    number where the file states that the patient's identity was removed from it, else ''.
     """
 
     series: str = ""

@@ -384,9 +384,12 @@ MIGRATIONS: tuple[str, ...] = (
 )
 """The i-th takes a database from schema version i to i + 1: statements between semicolons, foreign keys off."""
 
-SELECT_SLIDES = """
+CASE_OF = "case of "
+"""So begins the setting, followed by a slide's fingerprint, that keeps the case which its file states."""
+
+SELECT_SLIDES = f"""
     SELECT slide.*, given.label, given.person, given.created, newest.probabilities AS predicted, newest.unlike,
-        (SELECT value FROM setting WHERE key = 'case of ' || slide.fingerprint) AS stated_case
+        (SELECT value FROM setting WHERE key = '{CASE_OF}' || slide.fingerprint) AS stated_case
     FROM slide LEFT JOIN slide_label AS given ON given.id = (
         SELECT MAX(latest.id) FROM slide_label AS latest WHERE latest.slide_id = slide.id
     ) LEFT JOIN prediction AS newest ON newest.id = (
@@ -394,7 +397,7 @@ SELECT_SLIDES = """
         WHERE own.slide_id = slide.id AND model.status = 'current'
     ) WHERE slide.removed IS NULL"""
 """Slides that were not removed, with the label given last, their newest prediction by the current model, and the case
-that their file states, which is a setting (`store.parts.slides`)."""
+that their file states (`CASE_OF`)."""
 
 SELECT_EVERY_ANNOTATION = """
     SELECT annotation.*, assessment.label, assessment.size FROM annotation LEFT JOIN assessment ON assessment.id = (

@@ -231,6 +231,16 @@ class NapariCanvas(QObject):
         if self._look is not None:
             self.labels.dress(self._look, line_px(self._model.scene.camera.zoom))
 
+    def take_back_corner(self, *, whole: bool = False) -> bool:
+        """Drop the last corner of a polygon that was begun, or the whole polygon; whether there was one."""
+        polygon = self.labels._overlays["polygon"]
+        if not polygon.points:
+            return False
+        *corners, pointer = polygon.points  # which napari keeps as the last one
+        kept = [] if whole else corners[:-1]
+        polygon.points = [*kept, pointer] if kept else []
+        return True
+
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
         self.labels._overlays["polygon"].add_polygon_to_labels(self.labels)
@@ -293,12 +303,11 @@ class NapariCanvas(QObject):
 
     def _take_back_polygon(self, event: QKeyEvent) -> bool:
         """Of a polygon that was begun Esc drops all, and undo the last corner, before they mean anything else."""
-        polygon = self.labels._overlays["polygon"]
-        if not polygon.points or not (event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)):
+        is_escape = event.key() == Qt.Key.Key_Escape
+        if not is_escape and not event.matches(QKeySequence.StandardKey.Undo):
             return False
-        *corners, pointer = polygon.points  # which napari keeps as the last one
-        kept = [] if event.key() == Qt.Key.Key_Escape else corners[:-1]
-        polygon.points = [*kept, pointer] if kept else []
+        if not self.take_back_corner(whole=is_escape):
+            return False
         event.accept()
         return True
 

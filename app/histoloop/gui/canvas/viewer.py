@@ -463,6 +463,10 @@ class SlideViewer(QWidget):
         if self._saved_mask is not None:
             apply_patch(self._saved_mask, patch)
 
+    def take_back_corner(self) -> bool:
+        """Drop the last corner of a polygon that was begun; whether there was one."""
+        return self._canvas is not None and self._canvas.take_back_corner()
+
     def close_polygon(self) -> None:
         """Fill a polygon that was begun."""
         self._made.close_polygon()

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_PX, LEAST_PX = 220, 110
-LOWEST_PX = 72
-"""In a low window."""
 """Height of the picture, by what room there is."""
+
+LOWEST_PX = 72
+"""Its height in a low window."""
 
 
 class EvidenceView(QWidget):

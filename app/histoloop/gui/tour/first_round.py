@@ -44,10 +44,7 @@ def open_and_predict(tour: Tour) -> None:
         bar.name.setText(ANNOTATOR)
         bar.keep.click()
     tour.wait(lambda: jobs.current is None, "the prediction")
-    slides = window.session.slides()
-    window.slides_panel.choose(slides[-1].id)
-    tour.wait(lambda: window.opener.current == slides[-1].id, "the last slide to show")
-    tour.settle()
+    tour.show_slide(window.session.slides()[-1].id)
     tour.picture("predicted", "Predicted masks and classes")
     for name in ("show_masks", "show_heatmap"):
         window.actions_[name].trigger()

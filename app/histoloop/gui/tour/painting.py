@@ -25,9 +25,7 @@ def give_label_and_size(tour: Tour) -> None:
     """What a clinician knows without painting: the slide's label, and label and size of a region."""
     window, panel, project = tour.window, tour.window.annotation_panel, tour.project
     slide = project.slides.all()[0]
-    window.slides_panel.choose(slide.id)
-    tour.wait(lambda: window.opener.current == slide.id, "the first slide to show")
-    tour.settle()
+    tour.show_slide(slide.id)
     window.viewer.zoom_by(ASSESSED_ZOOM)
     tour.settle()
     window.actions_["annotate_visible"].trigger()

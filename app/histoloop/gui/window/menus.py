@@ -38,8 +38,9 @@ def _row(
 
     They are project, slides, slide (on the screen), resolution (of that slide is known), brightfield (that slide is),
     chosen (a slide in the list), canvases (one with a slide, or two), painting, strokes (alone count), question (in
-    sight), candidate, work; classes_changed, since the project was made; trained, the model in use; seen, its masks,
-    which no blinded reader does; writable, where the project can be changed.
+    sight), candidate, crossable (it may be cross-validated), work; classes_changed, since the project was made;
+    trained, the model in use; seen, its masks, which no blinded reader does; writable, where the project can be
+    changed.
     """
     return ActionSpec(name, text, keys, does, None, icon, frozenset(needs.split()), group, tip, brief)
 

@@ -17,7 +17,6 @@ from histoloop.annotations.records import LEFT_OUT_VALUE, AnnotationStatus, Coun
 from histoloop.gui.canvas.tools.mask_deeds import MaskDeeds
 from histoloop.gui.canvas.tools.object_tool import ObjectTool
 from histoloop.gui.canvas.tools.outline_tool import OutlineTool
-from histoloop.gui.canvas.tools.polygon_corners import take_back_corner
 from histoloop.gui.canvas.tools.wand_tool import WandTool
 from histoloop.gui.dialogs.choice_dialog import ChoiceDialog
 from histoloop.gui.kit.actions import CLASS_KEYS
@@ -218,7 +217,7 @@ class PaintControl(QObject):
     def undo(self) -> None:
         """Take back the last change of the region in hand, else what this person did last in any."""
         self.outlines.put_away()
-        if take_back_corner(self._viewer):
+        if self._viewer.take_back_corner():
             return
         if self.objects.is_showing:
             self.objects.drop()

@@ -23,7 +23,7 @@ from histoloop.store.fingerprint import (
 from histoloop.store.parts.checks import check_label
 from histoloop.store.project_database import timestamp
 from histoloop.store.records import MppFrom, SlideFile
-from histoloop.store.schema import SELECT_SLIDES
+from histoloop.store.schema import CASE_OF, SELECT_SLIDES
 from histoloop.store.slide_names import unique_names
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from histoloop.store.records import SlideLabel, SlideRecord
     from histoloop.store.rows import Row
 
-
-CASE_OF = "case of "
-"""So begins the setting, followed by a slide's fingerprint, that keeps the case which its file states; see
-`SELECT_SLIDES`."""
 
 _PERHAPS_ALIKE = """SELECT id, path, name FROM slide WHERE removed IS NULL
     AND (name = ? COLLATE NOCASE OR name GLOB '*[^ -~]*')"""

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from histoloop.workflows.contents.candidate_regions import CandidateRegion
 
 PASSES = 20
+"""Of Monte-Carlo dropout; the paper has 50, which a clinician without a GPU would have to wait for."""
 
 READ, DECODED = 0.03, 0.08
 """What reading kept features, and a pass of the decoder, take beside a pass of the classifier (the shipped model on a
 processor)."""
-"""Of Monte-Carlo dropout; the paper has 50, which a clinician without a GPU would have to wait for."""
 
 
 class MapInputs(Inputs):
@@ -84,23 +84,24 @@ def project_inputs(
     decoder = network.decoder
     assert decoder is not None  # by _with_masks or with_decoder
     regions = [reader.candidate(candidate) for candidate in candidates]
+    settings = settings or ScoringSettings(passes=PASSES)
     return NetworkInputs(
         regions,
         annotated=annotated,
         networks=Networks(decoder, lambda: _earlier(project, reader, decoder, place), place),
-        settings=settings or ScoringSettings(passes=PASSES),
+        settings=settings,
         seed=seed,
-        sizes=[_work_of(reader, region, strategy) for region in regions],
+        sizes=[_work_of(reader, region, strategy, passes=settings.passes) for region in regions],
     )
 
 
-def _work_of(reader: RegionReader, region: ProjectRegion, strategy: Strategy) -> float:
+def _work_of(reader: RegionReader, region: ProjectRegion, strategy: Strategy, *, passes: int) -> float:
     """How much work a region is to score: its area in square micrometres, times the forward passes over it.
 
     A pass of the classifier is 1, which regions whose features are kept are spared.
     """
     classifier = READ if reader.has_features(region) else 1.0
-    decoder = DECODED * {"passes": PASSES, "earlier model": 2, "losses": 1}.get(strategy.needs.inputs, 0)
+    decoder = DECODED * {"passes": passes, "earlier model": 2, "losses": 1}.get(strategy.needs.inputs, 0)
     return region.region.area * (region.slide.mpp or 0.5) ** 2 * (classifier + decoder)
 
 
