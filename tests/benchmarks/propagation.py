@@ -259,7 +259,8 @@ def draw(groups: dict[tuple[str, int, int], list[dict]]) -> None:
         )
         panel.grid(alpha=0.3)
     axes[0][0].set_ylabel("mean Dice, %")
-    axes[0][0].legend(fontsize=8)
+    for panel in axes[0]:
+        panel.legend(fontsize=8)
     figure.savefig(PICTURE)
 
 
